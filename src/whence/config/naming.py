@@ -1,0 +1,80 @@
+"""Names a run by what it is, so that the same command finds its own run again: `<stage>/<attention>-seed<k>` and what
+differs from the stage's defaults. Where a run happens to be computed or stored is not part of what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+# Choices that are named by their file, in the order in which they stand in the name: (override, key of the label).
+CHOICES = (
+    ("experiment", "name"),
+    ("data", "data.name"),
+    ("model", "model.size"),
+    ("recipe", "recipe.name"),
+    ("corruption", "corruption.name"),
+    ("optimizer", "optimizer.name"),
+    ("schedule", "schedule.name"),
+    ("trainer", "trainer.name"),
+)
+# Keys that leave the numbers of a run as they are.
+ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "question", "samples", "report",
+             "stage", "data.dir", "data.cache", "trainer.num_workers", "datamodule", "training")  # fmt: skip
+_LONGEST = 80
+
+Compose = Callable[[Sequence[str]], DictConfig]
+
+
+def identity(config: DictConfig) -> dict[str, Any]:
+    """The dotted keys and values that decide what a run computes."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    return {
+        key: value
+        for key, value in _leaves(plain)
+        if not any(key == e or key.startswith(f"{e}.") for e in (*ELSEWHERE, *plain["stage"]["ignores"]))
+    }
+
+
+def run_directory(config: DictConfig, compose: Compose) -> Path:
+    """Where a run goes: `run_dir` if it is set, else its name under `run_root`."""
+    if config.run_dir:
+        return Path(config.run_dir)
+    return Path(config.run_root) / config.stage.name / run_name(config, compose)
+
+
+def run_name(config: DictConfig, compose: Compose) -> str:
+    """`<attention>-seed<k>`, then the choices and the values that are not the stage's defaults."""
+    overrides = [f"stage={config.stage.name}", f"attention={config.model.name}", f"seed={config.seed}"]
+    reference = compose(overrides)
+    parts = [f"{config.model.name}-seed{config.seed}"]
+    for group, label in CHOICES:
+        chosen = OmegaConf.select(config, label)
+        if chosen is not None and chosen != OmegaConf.select(reference, label):
+            overrides.append(f"{group}={chosen}")
+            reference = compose(overrides)
+            parts.append(chosen)
+    given, usual = identity(config), identity(reference)
+    changed = {key: value for key, value in given.items() if key not in usual or usual[key] != value}
+    parts += [f"{key.rsplit('.', 1)[-1]}-{value}" for key, value in sorted(changed.items())]
+    name = re.sub(r"[^A-Za-z0-9.+_-]+", "_", "-".join(parts))
+    if name == "-".join(parts) and len(name) <= _LONGEST and _unambiguous(changed):
+        return name
+    digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{name[: _LONGEST - 9]}-{digest}"
+
+
+def _unambiguous(changed: dict[str, Any]) -> bool:
+    """Whether each changed key is told from its last part: `epochs` alone could be either stage's."""
+    return not any(key.startswith("recipe.") or isinstance(value, dict | list) for key, value in changed.items())
+
+
+def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(node, dict):
+        return [(prefix, node)]
+    return [leaf for key, value in node.items() for leaf in _leaves(value, f"{prefix}.{key}" if prefix else key)]

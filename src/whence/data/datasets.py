@@ -1,0 +1,160 @@
+"""Datasets and the order in which they are seen, both pure functions of (seed, epoch, index).
+
+A training run is one pass over a plan of `steps` optimizer steps; epochs are shuffled one by one. The plan starts at
+any step, which is all that resuming needs: no loader has a state.
+
+Shapes: T is the longest sequence of a batch, rounded up to a multiple of 8; PAD fills the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from whence.data.corpus import Question
+from whence.data.questions import encode_row
+from whence.data.randomness import DRAWS, draws, permutation
+from whence.vocab import PAD_ID, CharVocab
+
+Index = tuple[int, int]  # (epoch, number of the sample)
+Sequences = tuple[np.ndarray, np.ndarray]  # input and target ids, both (T,)
+Corruption = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+_DRAW_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Input and target ids, both (B, T) int64, and the numbers of the samples, (B,)."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    numbers: torch.Tensor
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
+        return Batch(*(t.to(device, non_blocking=non_blocking) for t in (self.inputs, self.targets, self.numbers)))
+
+    def pin_memory(self) -> Batch:
+        return Batch(*(t.pin_memory() for t in (self.inputs, self.targets, self.numbers)))
+
+
+class DocumentDataset(Dataset[tuple[int, Sequences]]):
+    """Documents under a corruption; sample (epoch, i) is document i corrupted with the draws of (seed, epoch, i)."""
+
+    def __init__(self, documents: Sequence[str], vocab: CharVocab, corruption: Corruption, seed: int) -> None:
+        lengths = np.fromiter((len(d) for d in documents), dtype=np.int64, count=len(documents))
+        self._ids = vocab.encode("".join(documents)).astype(np.uint16)
+        self._ends = np.cumsum(lengths)
+        self._starts = self._ends - lengths
+        self._corruption = corruption
+        self._seed = seed
+        self._block: tuple[int, int] | None = None
+        self._draws = np.empty((0, DRAWS), dtype=np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: Index) -> tuple[int, Sequences]:
+        epoch, number = index
+        document = self._ids[self._starts[number] : self._ends[number]]
+        sequence = self._corruption(document, self._draw(epoch, number))
+        return number, (sequence[:-1], sequence[1:])
+
+    def _draw(self, epoch: int, number: int) -> np.ndarray:
+        """The draws of one sample; made for a whole block of samples, which is far cheaper than one by one."""
+        block, offset = divmod(number, _DRAW_BLOCK)
+        if self._block != (epoch, block):
+            start = block * _DRAW_BLOCK
+            self._draws = draws(self._seed, "corruption", epoch, start, min(start + _DRAW_BLOCK, len(self)))
+            self._block = (epoch, block)
+        return self._draws[offset]
+
+
+class QuestionDataset(Dataset[tuple[int, Sequences]]):
+    """Question rows with their answers; the same in every epoch."""
+
+    def __init__(self, rows: Sequence[Question], vocab: CharVocab) -> None:
+        self._rows = [encode_row(row, vocab) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Index) -> tuple[int, Sequences]:
+        return index[1], self._rows[index[1]]
+
+
+class KeyedBatches(Sampler[list[Index]]):
+    """Batches of a run, from the step that `first_step()` gives when iteration starts, to the last.
+
+    Each optimizer step takes the next `batch_size` samples of the shuffled epoch (fewer at an epoch's end) and splits
+    them into `shards` micro-batches: one for each process and each accumulation step. This process gets those of
+    `rank`. The steps are the same for any number of processes and any accumulation.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        first_step: Callable[[], int],
+        accumulate: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._count = count
+        self._batch_size = batch_size
+        self._steps = steps
+        self._seed = seed
+        self._first_step = first_step
+        self._accumulate = accumulate
+        self._rank = rank
+        self._shards = accumulate * world_size
+        self._world_size = world_size
+
+    def __len__(self) -> int:
+        return self._steps * self._accumulate
+
+    def __iter__(self) -> Iterator[list[Index]]:
+        current, order = -1, np.empty(0, dtype=np.int64)
+        for step in range(self._first_step(), self._steps):
+            epoch, batch = divmod(step, steps_per_epoch(self._count, self._batch_size))
+            if epoch != current:
+                current, order = epoch, permutation(self._seed, "order", epoch, self._count)
+            rows = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+            for part in range(self._accumulate):
+                shard = part * self._world_size + self._rank
+                # A last batch smaller than the number of shards leaves some empty: those repeat a row.
+                chosen = rows[shard :: self._shards] if shard < len(rows) else rows[-1:]
+                yield [(epoch, int(number)) for number in chosen]
+
+
+class StatelessLoader(DataLoader[Batch]):
+    """A DataLoader that tells Lightning it can resume, which it does without any state (see KeyedBatches)."""
+
+    def state_dict(self) -> dict[str, int]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        pass
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    return -(-count // batch_size)
+
+
+def collate(samples: Sequence[tuple[int, Sequences]]) -> Batch:
+    """Pad the samples to their longest. Rounding up to 8 keeps the number of different shapes small."""
+    longest = max(len(inputs) for _, (inputs, _) in samples)
+    width = -(-longest // 8) * 8
+    padded = np.full((2, len(samples), width), PAD_ID, dtype=np.int64)
+    for row, (_, sequences) in enumerate(samples):
+        for side, sequence in enumerate(sequences):
+            padded[side, row, : len(sequence)] = sequence
+    inputs, targets = torch.from_numpy(padded)
+    return Batch(inputs, targets, torch.tensor([number for number, _ in samples]))

@@ -1,0 +1,134 @@
+"""LightningDataModules: what a stage trains on and is asked. Bad input is refused in `setup`, before the first step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+from torch.utils.data import Dataset
+
+from whence.data.corpus import CorpusFiles, Question, build_vocab, read_documents, read_questions
+from whence.data.datasets import (
+    Corruption,
+    DocumentDataset,
+    KeyedBatches,
+    QuestionDataset,
+    StatelessLoader,
+    collate,
+    steps_per_epoch,
+)
+from whence.errors import ConfigError
+from whence.vocab import CharVocab
+
+log = logging.getLogger(__name__)
+
+
+class CorpusData(pl.LightningDataModule):
+    """What all stages share: the vocabulary of the pretraining text and the loader of a run's planned batches.
+
+    After `setup`: `vocab`, and of the training samples the `dataset` and its `source` file.
+    """
+
+    vocab: CharVocab
+    dataset: Dataset
+    source: Path
+
+    def __init__(self, *, corpus: CorpusFiles, block_size: int, batch_size: int, seed: int, num_workers: int) -> None:
+        super().__init__()
+        for name, value, low in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
+            if value < low:
+                raise ConfigError(f"data.{name}: expected at least {low}, got {value}")
+        self.corpus = corpus
+        self.block_size = block_size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.num_workers = num_workers
+        self.train: list[Question] = []  # rows to learn from, where the stage has some
+        self.dev: list[Question] = []  # rows to be asked, likewise
+        self.steps = 0
+        self._first_step: Callable[[], int] = lambda: 0
+
+    @property
+    def documents(self) -> list[str]:
+        return read_documents(self.corpus.documents, key=self.corpus.key)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.dataset), self.batch_size)  # type: ignore[arg-type]
+
+    def questions(self, path: Path, *, inputs_only: bool = False, key: str | None = None) -> list[Question]:
+        """The rows of a question file, checked against this corpus' vocabulary and the model's block."""
+        return read_questions(
+            path,
+            key=key or self.corpus.key,
+            vocab=self.vocab,
+            block_size=self.block_size,
+            answers="optional" if inputs_only else "required",
+        )
+
+    def plan(self, steps: int, first_step: Callable[[], int]) -> None:
+        """Say how many optimizer steps the run has, and how to learn the step it stands at when a loader starts."""
+        self.steps = steps
+        self._first_step = first_step
+
+    def train_dataloader(self) -> StatelessLoader:
+        trainer = self.trainer
+        accumulate = trainer.accumulate_grad_batches if trainer else 1
+        world_size = trainer.world_size if trainer else 1
+        if self.batch_size < accumulate * world_size:
+            raise ConfigError(
+                f"batch size {self.batch_size} cannot be split into {accumulate} accumulation steps "
+                f"on {world_size} processes; raise it or lower trainer.accumulate_grad_batches"
+            )
+        batches = KeyedBatches(
+            count=len(self.dataset),  # type: ignore[arg-type]
+            batch_size=self.batch_size,
+            steps=self.steps,
+            seed=self.seed,
+            first_step=self._first_step,
+            accumulate=accumulate,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=world_size,
+        )
+        return StatelessLoader(
+            self.dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
+        )
+
+    def lines(self, numbers: Sequence[int]) -> str:
+        """Where the samples of a batch stand, for an error message."""
+        shown = ", ".join(str(n + 1) for n in sorted(numbers)[:8])
+        return f"{self.source} samples {shown}{', ...' if len(numbers) > 8 else ''}"
+
+
+class SpanCorruptionData(CorpusData):
+    """Pretraining: the documents under span corruption."""
+
+    def __init__(self, *, corruption: Corruption, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.corruption = corruption
+
+    def setup(self, stage: str | None = None) -> None:
+        documents = self.documents
+        self.source = self.corpus.documents
+        self.vocab = build_vocab(documents, self.source)
+        self.dataset = DocumentDataset(documents, self.vocab, self.corruption, self.seed)
+
+
+class BirthPlaceData(CorpusData):
+    """Finetuning: the question rows of the training people. Asked meanwhile: those of the dev people."""
+
+    def setup(self, stage: str | None = None) -> None:
+        self.vocab = build_vocab(self.documents, self.corpus.documents)
+        self.source = self.corpus.train
+        self.train = self.questions(self.corpus.train)
+        self.dev = self.questions(self.corpus.dev)
+        known = {row.text for row in self.train}
+        if both := sum(row.text in known for row in self.dev):
+            log.warning("%d of %d dev questions stand in the training rows too", both, len(self.dev))
+        self.dataset = QuestionDataset(self.train, self.vocab)

@@ -1,0 +1,84 @@
+"""Reads text files strictly: what a file holds is either taken as it is or refused with file and line, never altered
+in silence. Line n of a file is what an editor shows as line n."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from whence.errors import DataError, MissingInput
+from whence.vocab import MASK, PAD
+
+log = logging.getLogger(__name__)
+
+_FORBIDDEN = re.compile(f"[\x00-\x08\x0b-\x1f\x7f{PAD}{MASK}]")
+
+
+def read_lines(path: Path, *, key: str) -> list[str]:
+    """The lines of a UTF-8 file, split at newlines only; a missing final newline loses no line.
+
+    `key` is the configuration key that named the file. Raises MissingInput where the file cannot be read, DataError
+    for bytes that are not UTF-8, control characters, lone carriage returns and the marks PAD and MASK.
+    """
+    text = _decode(path, _read_bytes(path, key))
+    if text.startswith("\ufeff"):
+        log.warning("%s: a byte order mark at the start was ignored", path)
+        text = text[1:]
+    if "\r\n" in text:
+        log.warning("%s: Windows line ends (CRLF) were read as newlines", path)
+        text = text.replace("\r\n", "\n")
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if bad := [(n, m) for n, line in enumerate(lines, 1) if (m := _FORBIDDEN.search(line))]:
+        refuse(path, [(n, _forbidden(match)) for n, match in bad])
+    return lines
+
+
+def refuse(path: Path, problems: Iterable[tuple[int, str]]) -> None:
+    """Raise one DataError for all problems of a file: the first in full, the others by their line numbers."""
+    first, *others = problems
+    more = ""
+    if others:
+        numbers = ", ".join(str(n) for n, _ in others[:19])
+        more = f" (and {len(others)} more: line {numbers}{', ...' if len(others) > 19 else ''})"
+    raise DataError(f"{path}:{first[0]}: {first[1]}{more}")
+
+
+def _forbidden(match: re.Match[str]) -> str:
+    character = match.group()
+    if character == "\r":
+        return "found a lone carriage return (old Mac line ends?); use newlines"
+    if character in (PAD, MASK):
+        name = "PAD" if character == PAD else "MASK"
+        return f"found the {name} mark {character!r} at column {match.start() + 1}; it is reserved, remove it"
+    return f"found the control character {character!r} at column {match.start() + 1}; remove it (is this a text file?)"
+
+
+def _read_bytes(path: Path, key: str) -> bytes:
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            raise MissingInput(f"{path} is {kind}, expected a text file (named by {key})")
+        content = path.read_bytes()
+    except OSError as error:
+        raise MissingInput(f"{path}: {error.strerror} (named by {key})") from error
+    if not content.strip():
+        raise DataError(f"{path}: the file is empty (named by {key})")
+    return content
+
+
+def _decode(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}:{line}: byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8; "
+            "if the file is Latin-1, convert it: iconv -f latin1 -t utf8"
+        ) from error

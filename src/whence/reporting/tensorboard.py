@@ -1,0 +1,68 @@
+"""The dashboard of a run: scalars, predictions, attention maps, and a row in the table of hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.plugins.hparams import summary_v2
+
+from whence.data.modules import CorpusData
+from whence.data.questions import encode_prompt
+from whence.evaluation.decoding import Answer
+from whence.models.gpt import GPT
+from whence.reporting.figures import attention_maps
+
+METRICS = {"dev/exact_match": "exact match on dev", "train/loss": "training loss"}
+_TABLE_ROWS = 50
+_MAPS = 2
+
+
+class RunLogger(TensorBoardLogger):
+    """Event files in `save_dir`/tb, so that runs keep the names of their directories in the dashboard."""
+
+    def __init__(self, *, save_dir: str) -> None:
+        super().__init__(save_dir=save_dir, name="", version="tb", default_hp_metric=False)
+
+    def begin(self, hyperparameters: dict[str, Any], *, trial: str, first_step: int) -> None:
+        """Write the run's row of hyperparameters; what was logged from `first_step` on is logged again.
+
+        Runs with the same `trial` form a group, whose metrics the dashboard averages.
+        """
+        if first_step:
+            self._kwargs["purge_step"] = first_step
+        metrics = [
+            summary_v2.Metric(tag, display_name=name)
+            for tag, name in METRICS.items()
+        ]
+        columns = [summary_v2.HParam(name) for name in hyperparameters]
+        writer = self.experiment._get_file_writer()
+        writer.add_summary(summary_v2.hparams_config_pb(hparams=columns, metrics=metrics))
+        writer.add_summary(summary_v2.hparams_pb(hyperparameters, trial_id=trial))
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: `begin` has written them, with the group that Lightning cannot set."""
+
+    def save(self) -> None:
+        self.experiment.flush()
+
+    def show_answers(self, model: GPT, data: CorpusData, answers: Sequence[Answer]) -> None:
+        """A table of predictions, and what the model attends to while it reads the first questions."""
+        rows = ["| question | gold | prediction | probability |", "|---|---|---|---|"]
+        for question, said in list(zip(data.dev, answers, strict=True))[:_TABLE_ROWS]:
+            cells = (question.text, question.answer or "", said.text, f"{said.probability:.3f}")
+            rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        self.experiment.add_text("dev/predictions", "\n".join(rows))
+        device = next(model.parameters()).device
+        for number, question in enumerate(data.dev[:_MAPS], 1):
+            ids = torch.as_tensor(encode_prompt(question.text, data.vocab), dtype=torch.long, device=device)
+            weights = [layer[0] for layer in model.attention_weights(ids[None])]
+            text = data.vocab.decode(ids.tolist())
+            self.experiment.add_figure(f"attention/question {number}", attention_maps(weights, text))
+        self.experiment.flush()
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

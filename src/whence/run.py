@@ -1,0 +1,187 @@
+"""One run: a checked configuration, its directory, its log, and the result it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from whence import __version__, build
+from whence.config.compose import compose
+from whence.config.naming import identity, run_directory
+from whence.config.validate import validate
+from whence.errors import ConfigError, DataError
+from whence.logs import log_file, quieten_libraries
+from whence.reporting.results import RESULT, read_result
+from whence.training.devices import check_trainer, describe_device, global_rank, pick_device
+from whence.training.storage import exclusive, write_atomically, write_json
+
+log = logging.getLogger(__name__)
+
+CONFIG = "config.yaml"
+# Overrides that belong to one run and not to the runs before or after it.
+_OWN = ("stage", "init_from", "run_dir", "question", "questions", "samples", "report.runs", "report.into")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run about to happen. `plain` is the resolved configuration, `overrides` what was typed."""
+
+    config: DictConfig
+    overrides: tuple[str, ...]
+    sweeping: bool
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        return OmegaConf.to_container(self.config, resolve=True)  # type: ignore[return-value]
+
+    @cached_property
+    def folder(self) -> Path:
+        return Path(self.config.run_dir)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def is_main_process(self) -> bool:
+        return global_rank() == 0
+
+    def neighbour(self, *overrides: str) -> Run:
+        """The run of another stage that the same words on the command line describe."""
+        kept = [o for o in self.overrides if o.lstrip("+~").split("=", 1)[0] not in _OWN]
+        return prepare(compose([*kept, *overrides]), [*kept, *overrides], sweeping=self.sweeping)
+
+    def finished(self) -> dict[str, Any] | None:
+        """The result of this very run when it is there already and was not asked for again."""
+        if self.config.rerun or not (self.folder / RESULT).is_file():
+            return None
+        self._check_same()
+        return read_result(self.folder)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Hold the run's directory, write its configuration and log into it. Raises ConfigError when the directory
+        holds a run of other settings, BusyError when another process is at work there."""
+        if not self.is_main_process:
+            yield
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.folder):
+            if self.config.rerun:
+                for path in self.folder.iterdir():
+                    if path.name != ".lock":
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._check_same()
+            write_atomically(self.folder / CONFIG, OmegaConf.to_yaml(self.config, resolve=True).encode())
+            with log_file(self.folder / "train.log"):
+                yield
+
+    def write_result(self, **values: Any) -> dict[str, Any]:
+        """Write result.json, which marks the run as finished, and return it."""
+        result = {
+            "stage": self.config.stage.name,
+            "name": self.folder.name,
+            "attention": self.config.model.name,
+            "seed": self.config.seed,
+            "data": self.config.data.name,
+            **values,
+            "precision": self.config.trainer.precision,
+            "device": describe_device(pick_device(self.config.trainer.accelerator)),
+            "versions": versions(),
+            "git": git_state(),
+            "command": command(self.overrides),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        if self.is_main_process:
+            write_json(self.folder / RESULT, result)
+        return result | {"folder": str(self.folder)}
+
+    def _check_same(self) -> None:
+        """Refuse to mix two runs in one directory."""
+        path = self.folder / CONFIG
+        if not path.is_file():
+            return
+        try:
+            there = identity(OmegaConf.load(path))  # type: ignore[arg-type]
+        except (OmegaConfBaseException, OSError, KeyError, ValueError) as error:
+            raise DataError(f"{path}: damaged; start the run again with rerun=true") from error
+        here = identity(self.config)
+        for key in sorted({*there, *here}):
+            if there.get(key) != here.get(key):
+                raise ConfigError(
+                    f"{self.folder} holds a run with {key}={there.get(key)}, this one has {key}={here.get(key)}; "
+                    "rerun=true replaces it, run_dir=PATH puts this one elsewhere"
+                )
+
+
+def prepare(config: DictConfig, overrides: Sequence[str], *, sweeping: bool = False) -> Run:
+    """Check a composed configuration and name its run; nothing is written. Raises ConfigError or HardwareError."""
+    OmegaConf.set_struct(config, False)
+    given = config.run_dir
+    config.run_dir = given or "unnamed"  # what refers to it is text while it is checked
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    validate(plain, build.locate)
+    check_trainer(plain["trainer"], sweeping=sweeping)
+    config.run_dir = given
+    config.run_dir = str(run_directory(config, compose))
+    return Run(config, tuple(overrides), sweeping)
+
+
+def execute(run: Run) -> dict[str, Any]:
+    """Do what the run's stage says and return its result, with the run's `folder`; nothing where it leaves none."""
+    quieten_libraries()
+    if threads := run.config.trainer.threads:
+        torch.set_num_threads(threads)
+    return build.locate(run.config.stage.action)(run) or {}
+
+
+def command(overrides: Sequence[str]) -> str:
+    """The words that repeat a run, quoted for a shell."""
+    return shlex.join(["python", "train.py", *overrides])
+
+
+def versions() -> dict[str, str]:
+    names = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy")
+    return {"whence": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
+
+
+def git_state() -> dict[str, Any]:
+    """The commit of the source tree and whether it was changed since; nulls outside a repository."""
+
+    def git(*words: str) -> str | None:
+        folder = Path(__file__).parent
+        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    try:
+        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
+    except OSError:  # git is not installed
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def python() -> str:
+    """How this interpreter is called from where the user stands, for the commands that are printed."""
+    executable = Path(sys.executable)
+    with contextlib.suppress(ValueError):
+        return str(executable.relative_to(Path.cwd()))
+    return "python"

@@ -1,0 +1,118 @@
+"""Asking a finetuned model: the dev questions, the test questions, or what a user types."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from whence.data.corpus import Question
+from whence.data.modules import CorpusData
+from whence.errors import DataError
+from whence.reporting.results import RESULT, read_result
+from whence.run import Run
+from whence.stages.common import answer, build_model, initial_model, load_data, score, tell_score, write_predictions
+from whence.training.checkpoints import StoredModel
+from whence.training.devices import pick_device
+from whence.vocab import describe
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(run: Run) -> dict[str, Any]:
+    """Score the answers to the dev questions, or to a file of one's own with answers."""
+    if result := run.finished():
+        log.info("finished before: %s (rerun=true does it again)", run.folder)
+        return result
+    data, stored = _model_and_data(run)
+    questions = _questions(run, data, data.dev, inputs_only=False)
+    with run.opened():
+        return _answer_all(run, data, stored, questions, scored=True)
+
+
+def predict(run: Run) -> dict[str, Any]:
+    """Answer the test questions, or a file of one's own; no answers are needed."""
+    if result := run.finished():
+        log.info("finished before: %s (rerun=true does it again)", run.folder)
+        return result
+    data, stored = _model_and_data(run)
+    questions = _questions(run, data, None, inputs_only=True)
+    with run.opened():
+        return _answer_all(run, data, stored, questions, scored=False)
+
+
+def ask(run: Run) -> None:
+    """Answer one question, or each line typed until an empty one."""
+    data, stored = _model_and_data(run)
+    model = build_model(run, data, stored)
+    device = pick_device(run.config.trainer.accelerator)
+    typed = [run.config.question] if run.config.question is not None else _typed()
+    for text in typed:
+        if unknown := data.vocab.unknown(text):
+            problem = f"characters that the model has never seen: {describe(unknown)}"
+        elif len(text) + 1 > model.max_length:
+            problem = f"{len(text)} characters are more than the model reads ({model.max_length - 1})"
+        else:
+            said = answer(model, [Question(text, None, 1)], data, device)[0]
+            print(f"{said.text}   ({100 * said.probability:.1f}% sure)", flush=True)
+            continue
+        if run.config.question is not None:
+            raise DataError(f"question: {problem}")
+        print(problem, file=sys.stderr)
+
+
+def _typed() -> Any:
+    if sys.stdin.isatty():
+        print('Ask "Where was NAME born?"; an empty line ends.', file=sys.stderr)
+    for line in sys.stdin:
+        if not line.strip():
+            return
+        yield line.rstrip("\n")
+
+
+def _model_and_data(run: Run) -> tuple[CorpusData, StoredModel | None]:
+    data = load_data(run)
+    return data, initial_model(run, data)
+
+
+def _questions(
+    run: Run, data: CorpusData, default: list[Question] | None, *, inputs_only: bool
+) -> list[Question]:
+    if run.config.questions is None and default is not None:
+        return default
+    path = Path(run.config.questions) if run.config.questions else data.corpus.test
+    key = "questions" if run.config.questions else data.corpus.key
+    return data.questions(path, inputs_only=inputs_only, key=key)
+
+
+def _answer_all(
+    run: Run, data: CorpusData, stored: StoredModel | None, questions: list[Question], *, scored: bool
+) -> dict[str, Any]:
+    model = build_model(run, data, stored)
+    started = time.monotonic()
+    answers = answer(model, questions, data, pick_device(run.config.trainer.accelerator))
+    write_predictions(run.folder, questions, answers)
+    seconds = time.monotonic() - started
+    result: dict[str, Any] = {
+        "model": run.plain["model"],
+        "parameters": model.parameter_count(),
+        "source": str(stored.run) if stored else None,
+        "pretrained": _was_pretrained(stored),
+        "questions": len(questions),
+        "seconds": round(seconds, 2),
+        "samples_per_second": round(len(questions) / seconds, 2),
+    }
+    if scored:
+        result |= score(questions, answers, data.train)
+        tell_score(result, questions, answers)
+    log.info("predictions: %s", run.folder / "predictions.txt")
+    return run.write_result(**result)
+
+
+def _was_pretrained(stored: StoredModel | None) -> bool:
+    """What the evaluated run's own result says of it; a bare checkpoint file is taken as it comes."""
+    if stored is None or not (stored.run / RESULT).is_file():
+        return stored is not None
+    return bool(read_result(stored.run).get("pretrained", True))

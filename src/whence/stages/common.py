@@ -1,0 +1,181 @@
+"""What several stages need: the data, the model to start from, the answers to a list of questions."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from whence import build
+from whence.data.corpus import Question
+from whence.data.modules import CorpusData
+from whence.data.questions import encode_prompt
+from whence.errors import ConfigError, DataError, MissingInput
+from whence.evaluation.decoding import Answer, greedy_answers
+from whence.evaluation.exact_match import Score, always, exact_match, most_frequent
+from whence.models.gpt import GPT
+from whence.reporting.results import RESULT, find_results
+from whence.run import Run, command
+from whence.training.checkpoints import StoredModel, newest_checkpoint, read_model
+from whence.training.storage import write_atomically
+
+log = logging.getLogger(__name__)
+
+_NOT_SHAPE = ("dropout", "name", "size")  # of a model's specification: free to differ from the checkpoint's
+
+
+def load_data(run: Run, datamodule: dict[str, Any] | None = None) -> CorpusData:
+    """The stage's datamodule, read and checked. Raises DataError or MissingInput."""
+    node = datamodule or run.plain.get("datamodule", {"_target_": "whence.data.modules.BirthPlaceData"})
+    data = build.build(
+        node,
+        path="datamodule",
+        corpus=build.build(run.plain["data"], path="data"),
+        block_size=run.config.model.block_size,
+        batch_size=run.plain.get("training", {}).get("batch_size", 1),
+        seed=run.config.seed,
+        num_workers=run.config.trainer.num_workers,
+    )
+    data.setup()
+    return data
+
+
+def initial_model(run: Run, data: CorpusData) -> StoredModel | None:
+    """The model that `init_from` names, checked against configuration and vocabulary; None for random weights.
+
+    Raises MissingInput when there is none, telling what there is and how to make it.
+    """
+    wanted = run.config.init_from
+    if wanted == "none":
+        return None
+    path = _matching_run(run, data) if wanted == "auto" else _named_run(run, wanted)
+    checkpoint = path if path.is_file() else newest_checkpoint(path / "checkpoints")
+    if checkpoint is None:
+        raise MissingInput(f"init_from: {path} has no checkpoint")
+    stored = read_model(checkpoint)
+    _check_compatible(run, data, stored)
+    log.info("starting from %s (step %d)", path, stored.step)
+    return stored
+
+
+def build_model(run: Run, data: CorpusData, stored: StoredModel | None) -> GPT:
+    """The configured model with the stored weights, or with new ones drawn from the run's seed."""
+    torch.manual_seed(run.config.seed)
+    model = build.build_model(run.plain["model"], vocab_size=len(data.vocab))
+    if stored is not None:
+        model.load_state_dict(stored.weights)
+    return model
+
+
+def answer(
+    model: torch.nn.Module, questions: list[Question], data: CorpusData, device: torch.device | str
+) -> list[Answer]:
+    """The model's greedy answers to questions, in their order."""
+    model.eval().to(device)
+    prompts = [encode_prompt(question.text, data.vocab) for question in questions]
+    return greedy_answers(model, prompts, vocab=data.vocab, max_length=model.max_length, device=device)
+
+
+def score(questions: list[Question], answers: list[Answer], trained: list[Question]) -> dict[str, Any]:
+    """Exact match and the baselines, as they stand in result.json."""
+    gold = [question.answer or "" for question in questions]
+    right = exact_match([a.text for a in answers], gold)
+    place = most_frequent([row.answer or "" for row in trained])
+    return {
+        "dev": {"correct": right.correct, "total": right.total, "accuracy": right.accuracy},
+        "baseline": {
+            "london": always("London", gold).accuracy,
+            "most_frequent": always(place, gold).accuracy,
+            "most_frequent_place": place,
+        },
+    }
+
+
+def tell_score(result: dict[str, Any], questions: list[Question], answers: list[Answer]) -> None:
+    """Exact match, baselines and a few examples, in the log."""
+    dev, baseline = result["dev"], result["baseline"]
+    log.info("dev accuracy: %s", spell(Score(dev["correct"], dev["total"])))
+    for place, share in (("London", baseline["london"]), (baseline["most_frequent_place"], baseline["most_frequent"])):
+        log.info("always %s: %s", place, spell(Score(round(share * dev["total"]), dev["total"])))
+    for question, said in list(zip(questions, answers, strict=True))[:5]:
+        verdict = "right" if said.text == question.answer else f"wrong, {question.answer}"
+        log.info("  %s %r (%.0f%% sure; %s)", question.text, said.text, 100 * said.probability, verdict)
+
+
+def spell(score: Score) -> str:
+    return f"{score.correct} of {score.total} = {100 * score.accuracy:.1f}%"
+
+
+def write_predictions(folder: Path, questions: list[Question], answers: list[Answer]) -> None:
+    """predictions.txt, a place a line as the course wants it, and predictions.tsv with question, gold, probability."""
+    places = [_one_line(a.text) for a in answers]
+    write_atomically(folder / "predictions.txt", "".join(f"{place}\n" for place in places).encode())
+    rows = ["question\tgold\tprediction\tprobability"]
+    for question, place, said in zip(questions, places, answers, strict=True):
+        rows.append(f"{question.text}\t{question.answer or ''}\t{place}\t{said.probability:.6g}")
+    write_atomically(folder / "predictions.tsv", "".join(f"{row}\n" for row in rows).encode())
+
+
+def _one_line(text: str) -> str:
+    """A prediction is whatever a model writes: a newline in it must not shift the rows below."""
+    return text.replace("\n", "\\n")
+
+
+def _matching_run(run: Run, data: CorpusData) -> Path:
+    """The finished run of the stage before with this model, seed and data."""
+    stage = run.config.stage.init_from_stage
+    expected = run.neighbour(f"stage={stage}")
+    if (expected.folder / RESULT).is_file():
+        return expected.folder
+    there = [r for r in find_results(Path(run.config.run_root) / stage)]
+    documents = data.corpus.fingerprint("documents")
+    matching = [
+        r
+        for r in there
+        if r.get("model") == run.plain["model"] and r["seed"] == run.config.seed and r["documents"] == documents
+    ]
+    if len(matching) == 1:
+        return Path(matching[0]["folder"])
+    make = command(expected.overrides)
+    if matching:
+        names = ", ".join(r["folder"] for r in matching)
+        raise MissingInput(f"init_from: {len(matching)} {stage} runs match ({names}); choose one: init_from=PATH")
+    others = ", ".join(r["name"] for r in there[:8]) or "none"
+    raise MissingInput(
+        f"init_from: there is no finished {stage} run {expected.folder} (finished ones in {run.config.run_root}: "
+        f"{others}); make it: {make}"
+        + ("; or set init_from=none for random weights" if stage == "pretrain" else "")
+    )
+
+
+def _named_run(run: Run, wanted: str) -> Path:
+    """A file, a run directory or the name of a run of the stage before."""
+    stage = run.config.stage.init_from_stage or "pretrain"
+    for path in (Path(wanted), Path(run.config.run_root) / stage / wanted):
+        if path.exists():
+            return path
+    raise MissingInput(f"init_from: {wanted} is neither a file, a run directory nor a run in {run.config.run_root}/{stage}")
+
+
+def _check_compatible(run: Run, data: CorpusData, stored: StoredModel) -> None:
+    there, here = stored.spec, run.plain["model"]
+    if there.get("name") != here["name"]:
+        raise ConfigError(
+            f"{stored.path} was trained with attention={there.get('name')}, the configuration has "
+            f"attention={here['name']}; add attention={there.get('name')} or choose another init_from"
+        )
+    for key in sorted({*there, *here} - {*_NOT_SHAPE}):
+        if there.get(key) != here.get(key):
+            raise ConfigError(
+                f"{stored.path} was trained with model.{key}={there.get(key)}, the configuration has "
+                f"model.{key}={here.get(key)}; they must be the same"
+            )
+    if stored.vocab != data.vocab:
+        missing = "".join(sorted(set(data.vocab.characters) - set(stored.vocab.characters)))[:20]
+        extra = "".join(sorted(set(stored.vocab.characters) - set(data.vocab.characters)))[:20]
+        raise DataError(
+            f"{stored.path} was trained on another text: its vocabulary of {len(stored.vocab)} characters lacks "
+            f"{missing!r} and has {extra!r} besides; use the corpus it was trained on (data=...)"
+        )

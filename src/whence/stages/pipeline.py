@@ -1,0 +1,36 @@
+"""The whole experiment: the stages of `stage.chain` one after the other, then their table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from whence.reporting.report import summarise
+from whence.run import Run, command, execute, python
+
+log = logging.getLogger(__name__)
+
+
+def pipeline(run: Run) -> dict[str, Any]:
+    """Do every link of the chain; what is finished is not repeated, what was interrupted goes on."""
+    results: list[dict[str, Any]] = []
+    for number, link in enumerate(run.plain["stage"]["chain"], 1):
+        step = run.neighbour(*link)
+        log.info("\n[%d/%d] %s", number, len(run.plain["stage"]["chain"]), command(step.overrides))
+        results.append(execute(step))
+    if run.is_main_process and not run.sweeping:
+        summarise(results).print("Closed-book recall: where was X born?")
+        _tell_next(run)
+    return results[-1] | {"runs": [result["folder"] for result in results]}
+
+
+def _tell_next(run: Run) -> None:
+    call = f"{python()} train.py"
+    more = " ".join(command(run.overrides).split(" ")[2:])
+    log.info(
+        "\nNext:\n"
+        "  %s stage=ask %s\n"
+        "  %s -m attention=vanilla,synthesizer seed=0,1,2 %s\n"
+        "  make dashboard",
+        call, more, call, more,
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""Pretraining and finetuning: one loop, Lightning's; what differs between them is their configuration."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+from whence import build
+from whence.data.datasets import Batch, collate
+from whence.data.modules import CorpusData
+from whence.data.questions import encode_row
+from whence.models.gpt import GPT
+from whence.reporting.tensorboard import RunLogger
+from whence.run import Run
+from whence.stages.common import (
+    answer,
+    build_model,
+    initial_model,
+    load_data,
+    score,
+    tell_score,
+    write_predictions,
+)
+from whence.training.callbacks import Checkpoints, ExactMatchMonitor
+from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint
+from whence.training.devices import pick_device
+from whence.training.module import LanguageModel
+from whence.training.progress import ProgressReport
+
+log = logging.getLogger(__name__)
+
+
+def train(run: Run) -> dict[str, Any]:
+    """Train to the end, from where the last call stopped; a finished run is reported and not repeated."""
+    if result := run.finished():
+        log.info("finished before: %s (rerun=true does it again)", run.folder)
+        return result
+    data = load_data(run)
+    stored = initial_model(run, data)
+    model = build_model(run, data, stored)
+    training = run.plain["training"]
+    scratch = "epochs_from_scratch" if stored is None and "epochs_from_scratch" in training else "epochs"
+    steps = training[scratch] * data.steps_per_epoch
+    steps = min(steps, run.config.trainer.max_steps or steps)
+    with run.opened():
+        log.info(
+            "%s: %s parameters, %d steps of %d samples, %s -> %s",
+            run.config.stage.name, f"{model.parameter_count():,}", steps, training["batch_size"],
+            run.config.model.name, run.folder,
+        )  # fmt: skip
+        module = _module(run, data, model, steps)
+        progress = fit(run, data, module, steps)
+        result = {
+            "model": run.plain["model"],
+            "parameters": model.parameter_count(),
+            "documents": data.corpus.fingerprint("documents"),
+            "pretrained": stored is not None,
+            "source": str(stored.run) if stored else None,
+            "steps": steps,
+            "seconds": round(progress.seconds, 2),
+            "samples_per_second": round(progress.samples_per_second, 2),
+        }
+        if data.dev:
+            result |= ask_dev(run, data, model)
+        return run.write_result(**result)
+
+
+def ask_dev(run: Run, data: CorpusData, model: GPT) -> dict[str, Any]:
+    """Answer the dev questions, write the predictions and show them on the dashboard."""
+    answers = answer(model, data.dev, data, pick_device(run.config.trainer.accelerator))
+    result = score(data.dev, answers, data.train)
+    if run.is_main_process:
+        write_predictions(run.folder, data.dev, answers)
+        tell_score(result, data.dev, answers)
+        if "tensorboard" in run.config.logger:
+            RunLogger(save_dir=str(run.folder)).show_answers(model, data, answers)
+    return result
+
+
+def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> ProgressReport:
+    """Run the training loop from the newest checkpoint of the run's directory, if there is one."""
+    resume = newest_checkpoint(run.checkpoints)
+    first_step = int(read_checkpoint(resume)["global_step"]) if resume else 0
+    if resume:
+        log.info("going on from step %d of %d (%s)", first_step, steps, resume)
+    progress = ProgressReport(f"{run.config.stage.name} {run.config.model.name}")
+    callbacks: list[pl.Callback] = [
+        progress,
+        Checkpoints(run.checkpoints, every_seconds=run.config.checkpoint.every_seconds),
+    ]
+    if data.dev:
+        callbacks.insert(0, ExactMatchMonitor(dev_batch(data), every_steps=data.steps_per_epoch))
+    options = run.config.trainer
+    trainer = pl.Trainer(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        num_nodes=options.num_nodes,
+        strategy=options.strategy,
+        precision=options.precision,
+        accumulate_grad_batches=options.accumulate_grad_batches,
+        max_steps=steps,
+        max_epochs=1,  # the plan of a whole run is one of Lightning's epochs (see data/datasets.py)
+        logger=loggers(run, module, first_step),
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO(), *_environment()],
+        default_root_dir=run.folder,
+        log_every_n_steps=10,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+    )
+    data.plan(steps, lambda: trainer.global_step)
+    trainer.fit(module, datamodule=data, ckpt_path=resume)
+    assert trainer.global_step == steps, f"{trainer.global_step} steps taken of {steps}"
+    return progress
+
+
+def loggers(run: Run, module: LanguageModel, first_step: int) -> list[Any]:
+    """The configured loggers; the dashboard forgets what was logged after the checkpoint that is resumed."""
+    made = [build.build(node, path=f"logger.{name}") for name, node in run.plain["logger"].items()]
+    for logger in made:
+        if isinstance(logger, RunLogger):
+            logger.begin(_hyperparameters(run, module), trial=_trial(run), first_step=first_step)
+    return made
+
+
+def dev_batch(data: CorpusData) -> Batch:
+    """All dev questions with their answers as one batch."""
+    return collate([(n, encode_row(row, data.vocab)) for n, row in enumerate(data.dev)])
+
+
+def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel:
+    factor = build.build(
+        run.plain["schedule"],
+        path="schedule",
+        rows=len(data.dataset),  # type: ignore[arg-type]
+        batch_size=data.batch_size,
+        block_size=data.block_size,
+        steps=steps,
+    )
+    return LanguageModel(
+        model=model,
+        spec=run.plain["model"],
+        vocab=data.vocab,
+        seed=run.config.seed,
+        optimizer=build.build(run.plain["optimizer"], path="optimizer"),
+        factor=factor,
+        where=data.lines,
+    )
+
+
+def _hyperparameters(run: Run, module: LanguageModel) -> dict[str, Any]:
+    """The few settings worth a column in the dashboard's table of runs."""
+    return {
+        "stage": run.config.stage.name,
+        "attention": run.config.model.name,
+        "data": run.config.data.name,
+        "init_from": Path(run.config.init_from).name,
+        "parameters": module.model.parameter_count(),
+        "lr": run.plain["training"]["lr"],
+        "batch_size": run.plain["training"]["batch_size"],
+    }
+
+
+def _trial(run: Run) -> str:
+    """One name for all seeds of a run, so that the dashboard averages them."""
+    return f"{run.config.stage.name}/{run.folder.name}".replace(f"-seed{run.config.seed}", "", 1)
+
+
+def _environment() -> list[Any]:
+    # Lightning would save from inside the signal handler; our own callback saves between steps.
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []

@@ -1,0 +1,107 @@
+"""What happens beside a step: saving, stopping on a signal, asking the dev questions."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from whence.data.datasets import Batch
+from whence.errors import Interrupted
+from whence.evaluation.exact_match import Score, teacher_forced_matches
+
+log = logging.getLogger(__name__)
+
+
+class Checkpoints(pl.Callback):
+    """Saves the state every `every_seconds`, at the end, and when a signal asks the run to stop.
+
+    Only between optimizer steps: a state in the middle of an accumulation has gradients that no checkpoint holds.
+    A signal sets a flag; the state is saved at the next such moment, then `Interrupted` ends the run. A second one
+    ends it at once.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, folder: Path, *, every_seconds: float) -> None:
+        self.folder = folder
+        self.every_seconds = every_seconds
+        self._received: signal.Signals | None = None
+        self._previous: dict[signal.Signals, Any] = {}
+        self._saved_at = 0.0
+        self._saved_step = -1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._saved_at = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        due = time.monotonic() - self._saved_at >= self.every_seconds
+        stop = self._received is not None
+        if trainer.world_size > 1:  # all processes save together or not at all
+            due, stop = (trainer.strategy.reduce_boolean_decision(flag, all=False) for flag in (due, stop))
+        if due or stop:
+            self._save(trainer)
+        if stop:
+            name = self._received.name if self._received else "a signal to another process"
+            raise Interrupted(f"stopped by {name} after step {trainer.global_step}; the state is saved in {self.folder}")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._save(trainer)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def _receive(self, number: int, frame: Any) -> None:
+        if self._received is not None:
+            raise KeyboardInterrupt
+        self._received = signal.Signals(number)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        if trainer.global_step == self._saved_step:
+            return
+        for logger in trainer.loggers:
+            logger.save()
+        trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:08d}.ckpt", weights_only=False)
+        self._saved_step = trainer.global_step
+        self._saved_at = time.monotonic()
+
+
+class ExactMatchMonitor(pl.Callback):
+    """Asks the dev questions after every `every_steps` optimizer steps and at the end; logs `dev/exact_match`."""
+
+    def __init__(self, batch: Batch, *, every_steps: int) -> None:
+        self.batch = batch
+        self.every_steps = every_steps
+        self.score: Score | None = None
+        self._asked_at = -1
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        last = trainer.global_step >= trainer.max_steps
+        if trainer.global_step != self._asked_at and (trainer.global_step % self.every_steps == 0 or last):
+            self._asked_at = trainer.global_step
+            pl_module.eval()
+            matches = []
+            for part in torch.arange(len(self.batch.inputs)).split(256):
+                inputs, targets = self.batch.inputs[part], self.batch.targets[part]
+                device = pl_module.device
+                with trainer.precision_plugin.forward_context():
+                    matches.append(teacher_forced_matches(pl_module, inputs.to(device), targets.to(device)))
+            pl_module.train()
+            self.score = Score(int(torch.cat(matches).sum()), len(self.batch.inputs))
+            pl_module.log("dev/exact_match", self.score.accuracy, rank_zero_only=True)

@@ -1,0 +1,56 @@
+"""What this machine can do, asked before anything starts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from whence.errors import ConfigError, HardwareError
+
+
+def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
+    """Refuse what this machine or this kind of run cannot do. Raises HardwareError or ConfigError."""
+    device = pick_device(trainer["accelerator"])
+    precision, devices = trainer["precision"], trainer["devices"]
+    if precision == "16-mixed" and device.type == "cpu":
+        raise HardwareError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true")
+    if precision.startswith("bf16") and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise HardwareError(f"trainer.precision={precision}: this GPU has no bfloat16; use 16-mixed or 32-true")
+    if device.type == "cuda" and devices > torch.cuda.device_count():
+        raise HardwareError(f"trainer.devices: expected at most {torch.cuda.device_count()} (visible GPUs), got {devices}")
+    if device.type == "mps" and devices > 1:
+        raise HardwareError(f"trainer.devices: this machine has one GPU, got {devices}")
+    if sweeping and devices * trainer["num_nodes"] > 1:
+        raise ConfigError(
+            "trainer.devices: each job of a sweep runs on one device, for its processes would each start the sweep "
+            "again; use trainer.devices=1 with launcher=joblib or launcher=slurm"
+        )
+
+
+def pick_device(accelerator: str) -> torch.device:
+    """The device that an accelerator's name stands for. Raises HardwareError when it is not there."""
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise HardwareError(f"trainer: no CUDA GPU is visible (CUDA_VISIBLE_DEVICES is {visible}); use trainer=cpu")
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise HardwareError("trainer: this machine has no Apple silicon GPU; use trainer=cpu or trainer=gpu")
+    if accelerator == "auto":
+        accelerator = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))
+
+
+def describe_device(device: torch.device) -> str:
+    """For result.json: the card's name, or the processor's kind and the threads in use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def global_rank() -> int:
+    """This process' number among those that Lightning or an external launcher started for one run."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 0

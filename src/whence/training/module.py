@@ -1,0 +1,95 @@
+"""The one LightningModule: a GPT, its loss and its optimizer, for every stage and every attention variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from whence.data.datasets import Batch
+from whence.data.randomness import step_seed
+from whence.errors import TrainingError
+from whence.models.gpt import GPT
+from whence.vocab import PAD_ID, CharVocab
+
+FORMAT = 1  # of the checkpoint; raise it when older ones can no longer be read
+
+OptimizerFactory = Callable[[GPT], Optimizer]
+
+
+class LanguageModel(pl.LightningModule):
+    """Next-character training: cross-entropy on every target that is not PAD.
+
+    spec: the model's configuration as plain values; it travels in the checkpoint with the vocabulary.
+    where: names the samples of a batch for an error message.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: GPT,
+        spec: dict[str, Any],
+        vocab: CharVocab,
+        seed: int,
+        optimizer: OptimizerFactory,
+        factor: Callable[[int], float],
+        clip: float = 1.0,
+        where: Callable[[list[int]], str] = str,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.spec = spec
+        self.vocab = vocab
+        self.seed = seed
+        self.clip = clip
+        self._optimizer = optimizer
+        self._factor = factor
+        self._where = where
+        self._numbers: torch.Tensor | None = None
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.model(ids)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # Keyed by the position in the run, so that dropout is the same after a resume as without one.
+        torch.manual_seed(step_seed(self.seed, batch_idx, self.global_rank))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        self._numbers = batch.numbers
+        loss = next_character_loss(self.model(batch.inputs), batch.targets)
+        if not torch.isfinite(loss):
+            raise TrainingError(self._not_finite("loss", float(loss)))
+        self.log("train/loss", loss.detach())
+        return loss
+
+    def configure_gradient_clipping(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        # With 16-bit loss scaling an infinite gradient is legal: the scaler skips the step and lowers the scale.
+        if not torch.isfinite(norm) and self.trainer.precision != "16-mixed":
+            raise TrainingError(self._not_finite("gradient", float(norm)))
+        self.log("train/grad_norm", norm)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer(self.model)
+        scheduler = LambdaLR(optimizer, lambda step: self._factor(step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["whence"] = {"format": FORMAT, "model": self.spec, "vocab": self.vocab.characters}
+
+    def _not_finite(self, what: str, value: float) -> str:
+        numbers = [] if self._numbers is None else self._numbers.tolist()
+        return (
+            f"the {what} became {value} at step {self.global_step + 1} ({self._where(numbers)}); the step was not "
+            "taken and the last checkpoint is intact; lower the learning rate or use trainer.precision=32-true"
+        )
+
+
+def next_character_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy over the targets that are not PAD; logits (B, T, V), targets (B, T)."""
+    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD_ID)

@@ -1,0 +1,99 @@
+"""Progress for people: a bar on a terminal, plain lines elsewhere, and the same lines in the run's log file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from whence.vocab import PAD_ID
+
+log = logging.getLogger(__name__)
+
+
+class ProgressReport(pl.Callback):
+    """Samples per second, loss, exact match and the time that is left; also logs tokens/s and the learning rate.
+
+    `samples_per_second` is the average over the steps that this process took.
+    """
+
+    def __init__(self, title: str, *, every_seconds: float = 5.0) -> None:
+        self.title = title
+        self.every_seconds = every_seconds
+        self.samples = 0
+        self.seconds = 0.0
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._tokens = torch.zeros(())
+        self._mark = (0, 0.0)
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.samples / self.seconds if self.seconds else 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.monotonic()
+        self._first_step = trainer.global_step
+        self._mark = (0, self._started)
+        self._tokens = torch.zeros((), device=pl_module.device)
+        if sys.stderr.isatty() and trainer.is_global_zero:
+            from rich.console import Console
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+                TextColumn("{task.fields[figures]}"),
+                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+                console=Console(stderr=True),
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(
+                self.title, total=trainer.max_steps, completed=self._first_step, figures=""
+            )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.samples += len(batch.inputs) * trainer.world_size
+        self._tokens += (batch.targets != PAD_ID).sum()
+        now = time.monotonic()
+        self.seconds = now - self._started
+        last = trainer.global_step >= trainer.max_steps
+        samples, then = self._mark
+        if now - then >= (0.5 if self._bar else self.every_seconds) or last:
+            speed = (self.samples - samples) / (now - then)
+            pl_module.log("speed/samples_per_second", speed, rank_zero_only=True)
+            pl_module.log("speed/tokens_per_second", float(self._tokens) / (now - then), rank_zero_only=True)
+            self._tokens.zero_()
+            self._mark = (self.samples, now)
+            self._tell(trainer, speed)
+        pl_module.log("train/lr", trainer.optimizers[0].param_groups[0]["lr"], rank_zero_only=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _tell(self, trainer: pl.Trainer, speed: float) -> None:
+        figures = f"{speed:,.0f} samples/s  loss {float(trainer.callback_metrics['train/loss']):.3f}"
+        if "dev/exact_match" in trainer.callback_metrics:
+            figures += f"  dev {100 * float(trainer.callback_metrics['dev/exact_match']):.1f}%"
+        done, total = trainer.global_step, trainer.max_steps
+        if self._bar:
+            self._bar.update(self._task, completed=done, figures=figures)
+        pace = self.seconds / max(1, done - self._first_step)
+        left = time.strftime("%H:%M:%S", time.gmtime(pace * (total - done)))
+        # The bar shows the same; the file has the lines in either case.
+        log.info("%s  step %d/%d  %s  %s left", self.title, done, total, figures, left, extra={"quiet": bool(self._bar)})
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
