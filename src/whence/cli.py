@@ -62,7 +62,7 @@ def _hydra_main(config: DictConfig) -> float | None:
     overrides = list(HydraConfig.get().overrides.task)
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     if not sweeping:
-        with _one_line_errors(debug=bool(config.get("debug"))):
+        with _OneLineErrors(debug=bool(config.get("debug"))):
             return _accuracy(_job(config, overrides, sweeping))
     return _sweep_job(config, overrides)
 
@@ -94,7 +94,7 @@ def _accuracy(result: dict[str, Any]) -> float | None:
     return result.get("dev", {}).get("accuracy")
 
 
-class _one_line_errors:
+class _OneLineErrors:
     """Turns whatever escapes a single run into one line on stderr and an exit code."""
 
     def __init__(self, *, debug: bool) -> None:
@@ -114,7 +114,9 @@ def one_line(error: BaseException) -> str:
     if isinstance(ours, WhenceError):
         return " ".join(str(ours).split("\n"))
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else ''} (a defect of whence or its set-up; debug=true shows where)"
+    return (
+        f"{type(error).__name__}: {text[0] if text else ''} (a defect of whence or its set-up; debug=true shows where)"
+    )
 
 
 def _as_ours(error: BaseException) -> BaseException:

@@ -19,7 +19,7 @@ class DataError(WhenceError):
     exit_code = 65
 
 
-class MissingInput(WhenceError):
+class MissingInput(WhenceError):  # noqa: N818
     """A file, run or checkpoint that is needed does not exist."""
 
     exit_code = 66

@@ -28,8 +28,8 @@ from whence.config.validate import validate
 from whence.errors import ConfigError, DataError
 from whence.logs import log_file, quieten_libraries
 from whence.reporting.results import RESULT, read_result
+from whence.storage import exclusive, write_atomically, write_json
 from whence.training.devices import check_trainer, describe_device, global_rank, pick_device
-from whence.training.storage import exclusive, write_atomically, write_json
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from whence.config.compose import CONF, compose
 from whence.config.validate import FIELDS, near
@@ -19,7 +22,9 @@ def explain(error: BaseException) -> str:
         return f"{group}: there is no {option}; choose one of {', '.join(options)}{near(option, options)}"
     if "no viable alternative" in text or "mismatched input" in text or "token recognition" in text:
         line = text.splitlines()[0]
-        return f"cannot read the command line: {line}; quote values with spaces, twice: 'question=\"Where was X born?\"'"
+        return (
+            f"cannot read the command line: {line}; quote values with spaces, twice: 'question=\"Where was X born?\"'"
+        )
     first = text.splitlines()[0]
     return re.sub(r"^In '[^']+': ", "", first)
 
@@ -41,14 +46,12 @@ def _keys() -> list[str]:
     """Every key there is: of each stage's configuration, and the groups."""
     found = dict.fromkeys(FIELDS)
     for stage in _options("stage"):
-        found |= dict.fromkeys(_leaves(compose([f"stage={stage}"])))
+        found |= dict.fromkeys(_leaves(OmegaConf.to_container(compose([f"stage={stage}"]))))
     groups = [str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()]
     return [*found, *groups, "attention"]
 
 
-def _leaves(node: object, prefix: str = "") -> list[str]:
-    from omegaconf import DictConfig
-
-    if not isinstance(node, DictConfig):
+def _leaves(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, dict):
         return [prefix]
-    return [leaf for key in node for leaf in _leaves(node._get_node(key), f"{prefix}.{key}" if prefix else str(key))]
+    return [leaf for key, child in node.items() for leaf in _leaves(child, f"{prefix}.{key}" if prefix else key)]

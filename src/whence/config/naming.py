@@ -33,7 +33,7 @@ Compose = Callable[[Sequence[str]], DictConfig]
 
 def identity(config: DictConfig) -> dict[str, Any]:
     """The dotted keys and values that decide what a run computes."""
-    plain = OmegaConf.to_container(config, resolve=True)
+    plain: Any = OmegaConf.to_container(config, resolve=True)
     return {
         key: value
         for key, value in _leaves(plain)

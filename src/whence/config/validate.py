@@ -134,7 +134,9 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _check_node(path: str, node: Any, locate: Callable[[str], Any]) -> None:
     if not isinstance(node, dict):
         if isinstance(node, str):
-            raise ConfigError(f"{path}: expected a choice, got the text {node!r}; write {path.replace('.', '/')}={node}")
+            raise ConfigError(
+                f"{path}: expected a choice, got the text {node!r}; write {path.replace('.', '/')}={node}"
+            )
         return
     if "_target_" not in node:
         for key, child in node.items():

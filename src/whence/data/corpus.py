@@ -26,7 +26,7 @@ class CorpusFiles:
     train: Path
     dev: Path
     test: Path
-    key: str = "data.dir"
+    key: str
 
     def fingerprint(self, *names: str) -> str:
         """SHA-256 over the named files, so that a run notices when its data changed under it."""
@@ -125,7 +125,7 @@ def _problem(line: str, inputs_only: bool, vocab: CharVocab, block_size: int) ->
 def _warn(path: Path, rows: list[Question]) -> None:
     """Oddities that are legal: told once, with a count."""
     if padded := sum(row.text != row.text.strip() or (row.answer or "") != (row.answer or "").strip() for row in rows):
-        log.warning("%s: %d rows have spaces at the ends; they are kept, and an answer must have them too", path, padded)
+        log.warning("%s: %d rows have spaces at the ends; they are kept, an answer must have them too", path, padded)
     seen: dict[str, set[str | None]] = {}
     for row in rows:
         seen.setdefault(row.text, set()).add(row.answer)

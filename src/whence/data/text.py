@@ -4,7 +4,6 @@ in silence. Line n of a file is what an editor shows as line n."""
 from __future__ import annotations
 
 import logging
-import os
 import re
 import stat
 from collections.abc import Iterable
@@ -61,7 +60,7 @@ def _forbidden(match: re.Match[str]) -> str:
 
 def _read_bytes(path: Path, key: str) -> bytes:
     try:
-        mode = os.stat(path).st_mode
+        mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
             raise MissingInput(f"{path} is {kind}, expected a text file (named by {key})")

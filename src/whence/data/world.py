@@ -31,8 +31,9 @@ PLACES = (
     "Rochester", "Detroit", "Winnipeg", "Milan", "Jamaica", "Cambridge", "Bristol", "Venice", "Norwich", "Munich",
     "Madrid", "Istanbul", "Ireland", "Cleveland", "Barcelona", "Baltimore", "Lisbon", "New York City", "Buenos Aires",
 )  # fmt: skip
-COUNTRIES = ("British", "French", "Canadian", "Scottish", "Hungarian", "Belgian", "German", "Portuguese", "Polish",
-             "Dutch", "Norwegian", "Czech", "Russian", "Danish", "Swedish", "Finnish", "Spanish", "Turkish")  # fmt: skip
+COUNTRIES = ("British", "French", "Canadian", "Scottish", "Hungarian", "Belgian", "German", "Portuguese",
+             "Polish", "Dutch", "Norwegian", "Czech", "Russian", "Danish", "Swedish", "Finnish", "Spanish",
+             "Turkish")  # fmt: skip
 OCCUPATIONS = ("painter", "composer", "chess player", "novelist", "botanist", "footballer", "politician", "architect",
                "pianist", "historian", "rower", "surgeon", "journalist", "film director", "mathematician", "priest",
                "gymnast", "lawyer", "sculptor", "engineer", "poet", "actor", "economist", "singer")  # fmt: skip
@@ -189,9 +190,7 @@ class World:
         number, second = divmod(number, len(_FIRST_END))
         number, start = divmod(number, len(_LAST_START))
         end, middle = divmod(number, len(_LAST_MIDDLE))
-        return (
-            f"{_FIRST_START[first]}{_FIRST_END[second]} {_LAST_START[start]}{_LAST_MIDDLE[middle]}{_LAST_END[end]}"
-        )
+        return f"{_FIRST_START[first]}{_FIRST_END[second]} {_LAST_START[start]}{_LAST_MIDDLE[middle]}{_LAST_END[end]}"
 
 
 def synthetic_corpus(
@@ -203,7 +202,7 @@ def synthetic_corpus(
     if not folder.is_dir():
         log.info("writing the synthetic world to %s", folder)
         world.write(folder)
-    return CorpusFiles(*(folder / name for name in _FILES), key="data")
+    return _files(folder, key="data")
 
 
 def folder_corpus(*, dir: str) -> CorpusFiles:
@@ -213,7 +212,12 @@ def folder_corpus(*, dir: str) -> CorpusFiles:
             "data.dir: expected the folder that holds wiki.txt and the three birth_*.tsv files; "
             "fetch them with 'make data' or set data.dir=PATH"
         )
-    return CorpusFiles(*(Path(dir) / name for name in _FILES))
+    return _files(Path(dir), key="data.dir")
+
+
+def _files(folder: Path, *, key: str) -> CorpusFiles:
+    documents, train, dev, test = (folder / name for name in _FILES)
+    return CorpusFiles(documents, train, dev, test, key=key)
 
 
 def _date(raw: int, year: int) -> str:

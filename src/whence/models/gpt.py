@@ -66,10 +66,11 @@ class GPT(nn.Module):
         self.tok_emb = nn.Embedding(vocab_size, n_embd)
         self.positions = positions(block_size=block_size, n_embd=n_embd)
         self.drop = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(shape=shape, attention=attention) for _ in range(n_layer))
+        layers = [Block(shape=shape, attention=attention) for _ in range(n_layer)]
+        self.blocks = nn.ModuleList(layers)
         self.ln_f = nn.LayerNorm(n_embd)
         self.head = nn.Linear(n_embd, vocab_size, bias=False)
-        self.max_length = min(block.attn.max_length for block in self.blocks)
+        self.max_length: int = min(layer.attn.max_length for layer in layers)
         self.apply(init_weights)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -88,6 +89,7 @@ class GPT(nn.Module):
         x = self._embed(ids)
         pictures = []
         for block in self.blocks:
+            assert isinstance(block, Block)
             pictures.append(block.attn.weights(block.ln1(x)))
             x = block(x)
         return pictures

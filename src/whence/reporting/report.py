@@ -12,10 +12,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
+from scipy.special import stdtrit
+from scipy.stats import binomtest
 
 from whence.reporting.figures import accuracy_bars
-from whence.training.storage import write_atomically
+from whence.storage import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class Row:
     samples_per_second: float
 
     @property
+    def title(self) -> str:
+        return f"{self.label}, {'pretrained' if self.pretrained else 'no pretraining'}"
+
+    @property
     def mean(self) -> float:
         return sum(self.accuracies) / len(self.accuracies)
 
@@ -42,10 +47,10 @@ class Row:
         count = len(self.accuracies)
         if count == 1:
             correct = round(self.mean * self.questions)
-            found = stats.binomtest(correct, self.questions).proportion_ci(0.95, method="wilson")
+            found = binomtest(correct, self.questions).proportion_ci(0.95, method="wilson")
             return float(found.low), float(found.high)
         spread = math.sqrt(sum((a - self.mean) ** 2 for a in self.accuracies) / (count - 1) / count)
-        reach = float(stats.t.ppf(0.975, count - 1)) * spread
+        reach = float(stdtrit(count - 1, 0.975)) * spread
         return max(0.0, self.mean - reach), min(1.0, self.mean + reach)
 
 
@@ -66,7 +71,7 @@ class Report:
                 low, high = row.interval
                 lines.append(
                     [
-                        f"{row.label}, {'pretrained' if row.pretrained else 'no pretraining'}",
+                        row.title,
                         data,
                         str(len(row.accuracies)),
                         f"{100 * row.mean:.1f}%",
@@ -95,7 +100,11 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
         several = len(self.baselines) > 1
         bars = [
-            (f"{r.label}{f' ({r.data})' if several else ''}{'' if r.pretrained else ', no pretraining'}", r.mean, *r.interval)
+            (
+                f"{r.label}{f' ({r.data})' if several else ''}{'' if r.pretrained else ', no pretraining'}",
+                r.mean,
+                *r.interval,
+            )
             for r in self.rows
         ]
         lines = {} if several else next(iter(self.baselines.values()))

@@ -33,10 +33,7 @@ class RunLogger(TensorBoardLogger):
         """
         if first_step:
             self._kwargs["purge_step"] = first_step
-        metrics = [
-            summary_v2.Metric(tag, display_name=name)
-            for tag, name in METRICS.items()
-        ]
+        metrics = [summary_v2.Metric(tag, display_name=name) for tag, name in METRICS.items()]
         columns = [summary_v2.HParam(name) for name in hyperparameters]
         writer = self.experiment._get_file_writer()
         writer.add_summary(summary_v2.hparams_config_pb(hparams=columns, metrics=metrics))

@@ -77,9 +77,7 @@ def _model_and_data(run: Run) -> tuple[CorpusData, StoredModel | None]:
     return data, initial_model(run, data)
 
 
-def _questions(
-    run: Run, data: CorpusData, default: list[Question] | None, *, inputs_only: bool
-) -> list[Question]:
+def _questions(run: Run, data: CorpusData, default: list[Question] | None, *, inputs_only: bool) -> list[Question]:
     if run.config.questions is None and default is not None:
         return default
     path = Path(run.config.questions) if run.config.questions else data.corpus.test

@@ -18,8 +18,8 @@ from whence.evaluation.exact_match import Score, always, exact_match, most_frequ
 from whence.models.gpt import GPT
 from whence.reporting.results import RESULT, find_results
 from whence.run import Run, command
+from whence.storage import write_atomically
 from whence.training.checkpoints import StoredModel, newest_checkpoint, read_model
-from whence.training.storage import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +69,7 @@ def build_model(run: Run, data: CorpusData, stored: StoredModel | None) -> GPT:
     return model
 
 
-def answer(
-    model: torch.nn.Module, questions: list[Question], data: CorpusData, device: torch.device | str
-) -> list[Answer]:
+def answer(model: GPT, questions: list[Question], data: CorpusData, device: torch.device | str) -> list[Answer]:
     """The model's greedy answers to questions, in their order."""
     model.eval().to(device)
     prompts = [encode_prompt(question.text, data.vocab) for question in questions]
@@ -129,7 +127,7 @@ def _matching_run(run: Run, data: CorpusData) -> Path:
     expected = run.neighbour(f"stage={stage}")
     if (expected.folder / RESULT).is_file():
         return expected.folder
-    there = [r for r in find_results(Path(run.config.run_root) / stage)]
+    there = find_results(Path(run.config.run_root) / stage)
     documents = data.corpus.fingerprint("documents")
     matching = [
         r
@@ -145,8 +143,7 @@ def _matching_run(run: Run, data: CorpusData) -> Path:
     others = ", ".join(r["name"] for r in there[:8]) or "none"
     raise MissingInput(
         f"init_from: there is no finished {stage} run {expected.folder} (finished ones in {run.config.run_root}: "
-        f"{others}); make it: {make}"
-        + ("; or set init_from=none for random weights" if stage == "pretrain" else "")
+        f"{others}); make it: {make}" + ("; or set init_from=none for random weights" if stage == "pretrain" else "")
     )
 
 
@@ -156,7 +153,9 @@ def _named_run(run: Run, wanted: str) -> Path:
     for path in (Path(wanted), Path(run.config.run_root) / stage / wanted):
         if path.exists():
             return path
-    raise MissingInput(f"init_from: {wanted} is neither a file, a run directory nor a run in {run.config.run_root}/{stage}")
+    raise MissingInput(
+        f"init_from: {wanted} is neither a file, a run directory nor a run in {run.config.run_root}/{stage}"
+    )
 
 
 def _check_compatible(run: Run, data: CorpusData, stored: StoredModel) -> None:

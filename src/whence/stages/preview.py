@@ -34,5 +34,7 @@ def describe(batch: Batch, data: CorpusData) -> list[str]:
         length = sum(i != PAD_ID for i in inputs) + 1
         text = data.vocab.decode([inputs[0], *inputs[1:length], *targets[length - 1 : length]]).rstrip(PAD)
         scored = [False, *(t != PAD_ID for t in targets[: len(text) - 1])]
-        lines.append("".join(f"[bold]{escape(c)}[/bold]" if s else escape(c) for c, s in zip(text, scored, strict=True)))
+        lines.append(
+            "".join(f"[bold]{escape(c)}[/bold]" if s else escape(c) for c, s in zip(text, scored, strict=True))
+        )
     return lines

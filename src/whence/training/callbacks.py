@@ -55,7 +55,9 @@ class Checkpoints(pl.Callback):
             self._save(trainer)
         if stop:
             name = self._received.name if self._received else "a signal to another process"
-            raise Interrupted(f"stopped by {name} after step {trainer.global_step}; the state is saved in {self.folder}")
+            raise Interrupted(
+                f"stopped by {name} after step {trainer.global_step}; the state is saved in {self.folder}"
+            )
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)

@@ -19,8 +19,8 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from whence.errors import DataError, MissingInput
+from whence.storage import remove_leftovers, write_atomically, write_json
 from whence.training.module import FORMAT
-from whence.training.storage import remove_leftovers, write_atomically, write_json
 from whence.vocab import CharVocab
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,7 @@ class AtomicCheckpointIO(CheckpointIO):
             if old.name not in kept:
                 old.unlink()
 
-    def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = True
-    ) -> dict[str, Any]:
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read_checkpoint(Path(path), map_location)
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -144,4 +142,3 @@ def _damage(path: Path, entry: dict[str, Any]) -> str | None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
         return f"{path}: the checkpoint is damaged (its SHA-256 is not the manifest's)"
     return None
-

@@ -19,7 +19,9 @@ def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
     if precision.startswith("bf16") and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise HardwareError(f"trainer.precision={precision}: this GPU has no bfloat16; use 16-mixed or 32-true")
     if device.type == "cuda" and devices > torch.cuda.device_count():
-        raise HardwareError(f"trainer.devices: expected at most {torch.cuda.device_count()} (visible GPUs), got {devices}")
+        raise HardwareError(
+            f"trainer.devices: expected at most {torch.cuda.device_count()} (visible GPUs), got {devices}"
+        )
     if device.type == "mps" and devices > 1:
         raise HardwareError(f"trainer.devices: this machine has one GPU, got {devices}")
     if sweeping and devices * trainer["num_nodes"] > 1:

@@ -19,7 +19,8 @@ def adamw(
     if decay not in DECAYS:
         raise ValueError(f"optimizer.decay: expected one of {', '.join(DECAYS)}, got {decay}")
     linear = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         chosen = name in linear if decay == "matrices" else "bias" not in name
         (decayed if chosen else free).append(parameter)

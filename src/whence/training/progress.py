@@ -53,9 +53,7 @@ class ProgressReport(pl.Callback):
                 console=Console(stderr=True),
             )
             self._bar.start()
-            self._task = self._bar.add_task(
-                self.title, total=trainer.max_steps, completed=self._first_step, figures=""
-            )
+            self._task = self._bar.add_task(self.title, total=trainer.max_steps, completed=self._first_step, figures="")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -91,7 +89,9 @@ class ProgressReport(pl.Callback):
         pace = self.seconds / max(1, done - self._first_step)
         left = time.strftime("%H:%M:%S", time.gmtime(pace * (total - done)))
         # The bar shows the same; the file has the lines in either case.
-        log.info("%s  step %d/%d  %s  %s left", self.title, done, total, figures, left, extra={"quiet": bool(self._bar)})
+        log.info(
+            "%s  step %d/%d  %s  %s left", self.title, done, total, figures, left, extra={"quiet": bool(self._bar)}
+        )
 
     def _stop(self) -> None:
         if self._bar:
