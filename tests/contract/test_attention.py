@@ -1,0 +1,154 @@
+"""What every attention variant must be. Each YAML in conf/model/attention is taken by itself: a new variant is one file
+of Python and one of YAML, and this suite finds it."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from whence.build import build_model
+from whence.config.compose import CONF, attention_names, compose
+from whence.data.datasets import collate
+from whence.data.questions import encode_prompt, encode_row
+from whence.data.corpus import Question
+from whence.evaluation.decoding import greedy_answers
+from whence.models.gpt import GPT
+from whence.training.module import next_character_loss
+from whence.vocab import CharVocab
+
+BLOCK = 32
+V = 20
+
+
+def spec(name, **changes):
+    words = [f"attention={name}", "model.n_layer=2", "model.n_head=2", "model.n_embd=16"]
+    words += [f"model.block_size={BLOCK}", "model.dropout=0.2", *(f"{key}={value}" for key, value in changes.items())]
+    return OmegaConf.to_container(compose(words).model, resolve=True)
+
+
+def build(name, vocab_size=V, **changes) -> GPT:
+    torch.manual_seed(0)
+    model = build_model(spec(name, **changes), vocab_size=vocab_size)
+    with torch.no_grad():  # away from the start, where some parts are zero and would hide a fault
+        for number, parameter in enumerate(model.parameters()):
+            ramp = torch.linspace(-1, 1, parameter.numel()).roll(7 * number).view_as(parameter)
+            parameter.add_(0.05 * ramp)
+    return model
+
+
+def ids(length, rows=3):
+    return (torch.arange(rows * length).view(rows, length) * 7) % (V - 2) + 2
+
+
+def variants():
+    names = attention_names()
+    assert len(names) >= 2, f"only {names} found in {CONF}: the suite would prove nothing"
+    return names
+
+
+pytestmark = pytest.mark.parametrize("name", variants())
+
+
+def test_the_name_is_the_files(name):
+    assert spec(name)["name"] == name
+
+
+def test_logits_have_the_shape_of_the_input(name):
+    model = build(name).eval()
+    for length in (1, 2, 13, model.max_length):
+        assert model(ids(length)).shape == (3, length, V)
+
+
+def test_longer_input_is_refused(name):
+    model = build(name)
+    with pytest.raises(ValueError, match=str(model.max_length)):
+        model(ids(model.max_length + 1))
+
+
+def test_the_future_never_changes_the_past(name):
+    model = build(name).eval()
+    whole = ids(model.max_length)
+    before = model(whole)
+    for cut in (1, 7, model.max_length - 1):
+        changed = whole.clone()
+        changed[:, cut:] = (changed[:, cut:] + 5) % (V - 2) + 2
+        assert torch.allclose(model(changed)[:, :cut], before[:, :cut], atol=1e-6), f"position {cut} leaks back"
+        assert torch.allclose(model(whole[:, :cut]), before[:, :cut], atol=1e-5), "padding on the right changes the past"
+
+
+def test_the_past_reaches_the_present(name):
+    model = build(name).eval()
+    length = 12
+    for early in (0, 5):
+        changed = ids(length)
+        changed[:, early] = (changed[:, early] + 3) % (V - 2) + 2
+        difference = (model(changed) - model(ids(length)))[:, -1].abs().max()
+        assert difference > 1e-6, f"position {early} is not seen from position {length - 1}"
+
+
+def test_every_parameter_gets_a_gradient(name):
+    model = build(name)
+    length = model.max_length
+    next_character_loss(model(ids(length)), ids(length).roll(-1, 1)).backward()
+    silent = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not silent
+
+
+def test_layers_share_nothing(name):
+    model = build(name)
+    seen = [parameter.data_ptr() for parameter in model.parameters()]
+    assert len(seen) == len(set(seen))
+    first, second = (dict(block.named_parameters()) for block in model.blocks)
+    assert first.keys() == second.keys()
+    assert all(first[key] is not second[key] for key in first)
+
+
+def test_evaluation_is_deterministic_and_training_is_not(name):
+    model = build(name).eval()
+    assert torch.equal(model(ids(9)), model(ids(9)))
+    model.train()
+    assert not torch.equal(model(ids(9)), model(ids(9)))
+
+
+def test_a_checkpoint_restores_the_same_model(name, tmp_path):
+    model = build(name).eval()
+    torch.save({"spec": spec(name), "state": model.state_dict()}, tmp_path / "model.ckpt")
+    loaded = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    again = build_model(loaded["spec"], vocab_size=V).eval()
+    again.load_state_dict(loaded["state"])
+    assert torch.equal(again(ids(11)), model(ids(11)))
+
+
+def test_attention_weights_are_causal_averages(name):
+    model = build(name).eval()
+    for layer in model.attention_weights(ids(10)):
+        assert layer.shape == (3, 2, 10, 10)
+        assert torch.allclose(layer.sum(-1), torch.ones(3, 2, 10), atol=1e-5)
+        assert not layer.triu(1).any()
+
+
+VOCAB = CharVocab.from_text("Where was ABCD born?RomeOsloParisSofia")
+ROWS = [Question(f"{who}?", place, 1) for who, place in zip("ABCD", ("Rome", "Oslo", "Paris", "Sofia"), strict=True)]
+
+
+def test_one_batch_is_learned_by_heart_and_told_back(name):
+    model = build(name, vocab_size=len(VOCAB), **{"model.dropout": 0})
+    batch = collate([(n, encode_row(row, VOCAB)) for n, row in enumerate(ROWS)])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(250):
+        optimizer.zero_grad()
+        loss = next_character_loss(model(batch.inputs), batch.targets)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
+    prompts = [encode_prompt(row.text, VOCAB) for row in ROWS]
+    answers = greedy_answers(model.eval(), prompts, vocab=VOCAB, max_length=model.max_length)
+    assert [a.text for a in answers] == [row.answer for row in ROWS]
+    assert all(a.probability > 0.8 for a in answers)
+
+
+def test_greedy_decoding_of_an_untrained_model_ends(name):
+    model = build(name, vocab_size=len(VOCAB)).eval()
+    prompts = [encode_prompt(row.text * 8, VOCAB) for row in ROWS]  # grows past the block: the context is cropped
+    answers = greedy_answers(model, prompts, vocab=VOCAB, max_length=model.max_length)
+    assert len(answers) == 4
+    assert all(len(a.text) <= 32 and 0 <= a.probability <= 1 for a in answers)
