@@ -3,6 +3,7 @@ that --help, --cfg and tab completion answer at once."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -17,35 +18,33 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from whence.config.compose import CONF, register_attention_names
-from whence.errors import Interrupted, StorageError, WhenceError
+from whence.errors import ConfigError, Interrupted, StorageError, WhenceError
 
-_DISK = {"ENOSPC": "the disk is full", "EROFS": "the disk is read-only", "EACCES": "no permission", "EDQUOT": "quota"}
+_DISK = {
+    "ENOSPC": "the disk is full",
+    "EROFS": "the disk is read-only",
+    "EACCES": "no permission",
+    "EDQUOT": "the quota is used up",
+}
 
 
 def main() -> int:
     """Run `python train.py ...`. Returns the exit code."""
     register_attention_names()
-    wants_traceback = "debug=true" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
+    debug = "debug=true" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra re-raises instead of printing its own report
     try:
         _hydra_main()
-    except (HydraException, OmegaConfBaseException) as error:
-        from whence.config.messages import explain
-
-        if wants_traceback:
-            raise
-        return _fail(explain(error), 2)
     except Interrupted as stop:
-        print(f"{stop.message}; the same command goes on from there", file=sys.stderr)
-        return int(stop.code or 75)
+        print(f"{stop}; the same command goes on from there", file=sys.stderr)
+        return 75
     except SystemExit as stop:
         return int(stop.code or 0)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on from the last checkpoint", 130)
-    except WhenceError as error:
-        if wants_traceback:
-            raise
-        return _fail(str(error), error.exit_code)
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except Exception as error:
+        return _tell(error, debug)
     if "whence.sweep" in sys.modules:
         from whence.sweep import finish
 
@@ -62,8 +61,10 @@ def _hydra_main(config: DictConfig) -> float | None:
     overrides = list(HydraConfig.get().overrides.task)
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
     if not sweeping:
-        with _OneLineErrors(debug=bool(config.get("debug"))):
+        try:
             return _accuracy(_job(config, overrides, sweeping))
+        except Exception as error:  # told here, before Hydra adds a line of its own
+            raise SystemExit(_tell(error, bool(config.get("debug")))) from None
     return _sweep_job(config, overrides)
 
 
@@ -94,20 +95,6 @@ def _accuracy(result: dict[str, Any]) -> float | None:
     return result.get("dev", {}).get("accuracy")
 
 
-class _OneLineErrors:
-    """Turns whatever escapes a single run into one line on stderr and an exit code."""
-
-    def __init__(self, *, debug: bool) -> None:
-        self.debug = debug
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and not self.debug:
-            raise SystemExit(_fail(one_line(error), getattr(_as_ours(error), "exit_code", 70))) from None
-
-
 def one_line(error: BaseException) -> str:
     """An error in one line; one that is no fault of the user's says how to see more."""
     ours = _as_ours(error)
@@ -120,20 +107,24 @@ def one_line(error: BaseException) -> str:
 
 
 def _as_ours(error: BaseException) -> BaseException:
-    import errno
-
+    """The error as one that a user can act on, where it is one of those."""
     if isinstance(error, OSError) and error.errno is not None:
         name = errno.errorcode.get(error.errno, "")
         if name in _DISK:
-            return StorageError(f"{error.filename or 'a file'}: {_DISK[name]}; free it, then give the command again")
-    if isinstance(error, OmegaConfBaseException):
+            return StorageError(
+                f"{error.filename or 'a file'}: {_DISK[name]}; change that, then give the command again"
+            )
+    if isinstance(error, HydraException | OmegaConfBaseException):
         from whence.config.messages import explain
-        from whence.errors import ConfigError
 
         return ConfigError(explain(error))
     return error
 
 
-def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code
+def _tell(error: BaseException, debug: bool) -> int:
+    """Print an error in one line, after its traceback if wanted. Returns the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    print(f"error: {one_line(error)}", file=sys.stderr)
+    ours = _as_ours(error)
+    return ours.exit_code if isinstance(ours, WhenceError) else 70

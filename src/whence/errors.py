@@ -58,3 +58,6 @@ class Interrupted(SystemExit):
     def __init__(self, message: str) -> None:
         super().__init__(75)
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message

@@ -7,9 +7,9 @@ from omegaconf import OmegaConf
 
 from whence.build import build_model
 from whence.config.compose import CONF, attention_names, compose
+from whence.data.corpus import Question
 from whence.data.datasets import collate
 from whence.data.questions import encode_prompt, encode_row
-from whence.data.corpus import Question
 from whence.evaluation.decoding import greedy_answers
 from whence.models.gpt import GPT
 from whence.training.module import next_character_loss
@@ -72,7 +72,9 @@ def test_the_future_never_changes_the_past(name):
         changed = whole.clone()
         changed[:, cut:] = (changed[:, cut:] + 5) % (V - 2) + 2
         assert torch.allclose(model(changed)[:, :cut], before[:, :cut], atol=1e-6), f"position {cut} leaks back"
-        assert torch.allclose(model(whole[:, :cut]), before[:, :cut], atol=1e-5), "padding on the right changes the past"
+        assert torch.allclose(model(whole[:, :cut]), before[:, :cut], atol=1e-5), (
+            "padding on the right changes the past"
+        )
 
 
 def test_the_past_reaches_the_present(name):

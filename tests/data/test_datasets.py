@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from whence.data.corpus import Question
 from whence.data.corruption import SpanCorruption
 from whence.data.datasets import DocumentDataset, KeyedBatches, QuestionDataset, StatelessLoader, collate
-from whence.data.corpus import Question
 from whence.data.questions import encode_prompt, encode_row
 from whence.vocab import MASK, PAD_ID, CharVocab
 
@@ -18,9 +18,7 @@ def dataset(seed=0, documents=DOCUMENTS):
 
 def batches(*, steps=12, first=0, workers=0, seed=0, **sharding):
     data = dataset(seed)
-    sampler = KeyedBatches(
-        count=len(data), batch_size=8, steps=steps, seed=seed, first_step=lambda: first, **sharding
-    )
+    sampler = KeyedBatches(count=len(data), batch_size=8, steps=steps, seed=seed, first_step=lambda: first, **sharding)
     return list(StatelessLoader(data, batch_sampler=sampler, collate_fn=collate, num_workers=workers))
 
 
@@ -56,9 +54,7 @@ def test_a_document_looks_different_in_every_epoch_and_for_every_seed():
 
 
 def test_a_sample_does_not_depend_on_the_documents_around_it():
-    assert all(
-        (dataset()[(2, i)][1][0] == dataset(documents=DOCUMENTS[:10])[(2, i)][1][0]).all() for i in range(10)
-    )
+    assert all((dataset()[(2, i)][1][0] == dataset(documents=DOCUMENTS[:10])[(2, i)][1][0]).all() for i in range(10))
 
 
 @pytest.mark.parametrize(("accumulate", "world_size"), [(1, 2), (2, 1), (2, 2), (4, 1)])

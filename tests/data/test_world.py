@@ -98,7 +98,14 @@ def test_the_files_are_written_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("people", 3), ("phrasings", 0), ("phrasings", len(PHRASINGS) + 1), ("biographies", 13), ("train", 0), ("dev", 60)],
+    [
+        ("people", 3),
+        ("phrasings", 0),
+        ("phrasings", len(PHRASINGS) + 1),
+        ("biographies", 13),
+        ("train", 0),
+        ("dev", 60),
+    ],
 )
 def test_values_out_of_range_name_their_key(key, value):
     with pytest.raises(ConfigError, match=f"data.{key}"):
@@ -108,7 +115,8 @@ def test_values_out_of_range_name_their_key(key, value):
 def test_memory_does_not_grow_with_the_world(tmp_path):
     code = (
         "import resource, sys; from pathlib import Path; from whence.data.world import World;"
-        "World(people=int(sys.argv[1]), biographies=1, phrasings=12, train=50, dev=25, seed=0).write(Path(sys.argv[2]));"
+        "w = World(people=int(sys.argv[1]), biographies=1, phrasings=12, train=50, dev=25, seed=0);"
+        "w.write(Path(sys.argv[2]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peak = {

@@ -43,7 +43,9 @@ def one_by_one(logits, prompt, max_length):
 
 def test_batched_answers_are_those_of_the_plain_loop():
     made = model()
-    prompts = [np.array([2 + (i * j) % (V - 2) for j in range(1, n)] + [MASK_ID]) for i, n in enumerate(range(2, 40, 3))]
+    prompts = [
+        np.array([2 + (i * j) % (V - 2) for j in range(1, n)] + [MASK_ID]) for i, n in enumerate(range(2, 40, 3))
+    ]
     with torch.no_grad():
         expected = [one_by_one(made, prompt, 24) for prompt in prompts]
     for size in (1, 4, 100):

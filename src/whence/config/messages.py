@@ -43,10 +43,11 @@ def _options(group: str) -> list[str]:
 
 
 def _keys() -> list[str]:
-    """Every key there is: of each stage's configuration, and the groups."""
+    """Every key there is: of every stage, attention and data set, and the groups."""
     found = dict.fromkeys(FIELDS)
-    for stage in _options("stage"):
-        found |= dict.fromkeys(_leaves(OmegaConf.to_container(compose([f"stage={stage}"]))))
+    choices = [f"{group}={option}" for group in ("stage", "attention", "data") for option in _options(group)]
+    for choice in choices:
+        found |= dict.fromkeys(_leaves(OmegaConf.to_container(compose([choice]))))
     groups = [str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()]
     return [*found, *groups, "attention"]
 

@@ -15,6 +15,7 @@ from typing import Any
 from whence.errors import ConfigError
 
 LABELS = ("name", "size")  # label a choice in `_target_` nodes; not options of what is built
+NODES = ("attention", "positions")  # hold a choice of their own
 MARKS = ("_target_", "_partial_")
 
 
@@ -90,7 +91,7 @@ FIELDS: dict[str, Field] = {
     "trainer.threads": Field((int,), low=1, optional=True),
 } | {
     f"{node}.{key}": field
-    for node in ("recipe.pretrain", "recipe.finetune", "training")
+    for node in ("recipe.pretrain", "recipe.finetune")
     for key, field in {"epochs": COUNT, "epochs_from_scratch": COUNT, "batch_size": COUNT, "lr": RATE}.items()
 }
 
@@ -103,7 +104,8 @@ def validate(config: dict[str, Any], locate: Callable[[str], Any]) -> None:
     `locate` maps the name of a `_target_` to what it names, or raises ConfigError.
     """
     known = [*FIELDS, *(f"{name}.{key}" for name in TARGETS for key, _ in _leaves(config.get(name)))]
-    for key, value in _leaves({k: v for k, v in config.items() if k not in TARGETS}):
+    # `training` only repeats a part of `recipe`: a mistake is told where it was made.
+    for key, value in _leaves({k: v for k, v in config.items() if k not in (*TARGETS, "training")}):
         if (field := FIELDS.get(key)) is None:
             raise ConfigError(f"unknown key {key}{near(key, known)}")
         if problem := field.problem(value):
@@ -147,6 +149,8 @@ def _check_node(path: str, node: Any, locate: Callable[[str], Any]) -> None:
     open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     hints = _hints(target)
     for key, value in node.items():
+        if isinstance(value, str) and key in NODES:
+            raise ConfigError(f"{path}.{key}: expected a choice, got {value!r}; write {path}/{key}={value}")
         if key in MARKS or (key in LABELS and key not in signature.parameters):
             continue
         if key not in signature.parameters and not open_ended:

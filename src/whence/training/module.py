@@ -63,7 +63,7 @@ class LanguageModel(pl.LightningModule):
         self._numbers = batch.numbers
         loss = next_character_loss(self.model(batch.inputs), batch.targets)
         if not torch.isfinite(loss):
-            raise TrainingError(self._not_finite("loss", float(loss)))
+            raise TrainingError(self._not_finite("loss", loss.item()))
         self.log("train/loss", loss.detach())
         return loss
 
@@ -71,7 +71,7 @@ class LanguageModel(pl.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         # With 16-bit loss scaling an infinite gradient is legal: the scaler skips the step and lowers the scale.
         if not torch.isfinite(norm) and self.trainer.precision != "16-mixed":
-            raise TrainingError(self._not_finite("gradient", float(norm)))
+            raise TrainingError(self._not_finite("gradient", norm.item()))
         self.log("train/grad_norm", norm)
 
     def configure_optimizers(self) -> Any:

@@ -1,16 +1,18 @@
-"""Optimizers of the course, with the choice of what weight decay touches."""
+"""Optimizers: the course's AdamW, and Muon for matrices."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
+from torch.optim import AdamW, Muon, Optimizer
 
 DECAYS = ("course", "matrices")
 
 
-def adamw(
-    model: nn.Module, *, lr: float, betas: list[float], weight_decay: float, decay: str = "course"
-) -> torch.optim.AdamW:
+def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float, decay: str = "course") -> AdamW:
     """AdamW (Loshchilov & Hutter 2019) over the parameters of `model` in two groups.
 
     decay: "course" decays everything whose name lacks "bias", so norms' gains and embeddings too, as the course's
@@ -25,4 +27,45 @@ def adamw(
         chosen = name in linear if decay == "matrices" else "bias" not in name
         (decayed if chosen else free).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr, betas=(betas[0], betas[1]), fused=True)
+    return AdamW(groups, lr=lr, betas=(betas[0], betas[1]), fused=True)
+
+
+def muon(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float) -> Optimizer:
+    """Muon (Jordan et al. 2024; scaled to AdamW's step as in Liu et al. 2025, "Muon is Scalable for LLM Training") for
+    the weight matrices inside the layers, AdamW without decay for everything else, at one learning rate."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")]
+    inside = {id(parameter) for parameter in matrices}
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    return Together(
+        Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        AdamW(rest, lr=lr, betas=(betas[0], betas[1]), weight_decay=0.0, fused=True),
+    )
+
+
+class Together(Optimizer):
+    """Several optimizers of different parameters as one, for Lightning's loop and for one schedule."""
+
+    def __init__(self, *optimizers: Optimizer) -> None:
+        self.optimizers = optimizers
+        super().__init__(
+            [parameter for o in optimizers for group in o.param_groups for parameter in group["params"]], {}
+        )
+        self.param_groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for optimizer, state in zip(self.optimizers, state_dict["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        # Loading replaces the groups, and the schedule must turn those in use.
+        self.param_groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]

@@ -1,0 +1,189 @@
+"""A run that was stopped, however and wherever, ends with the bits of a run that never was."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from whence.errors import Interrupted, TrainingError
+from whence.run import execute
+from whence.stages import train as train_stage
+from whence.training.checkpoints import newest_checkpoint, read_checkpoint
+from whence.training.module import LanguageModel
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = 9  # pretraining: 5 steps an epoch, finetuning: 3, so that stops fall within and between epochs
+LONG = (f"trainer.max_steps={STEPS}", "recipe.finetune.epochs=5", "checkpoint.every_seconds=0", "logger=none")
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Sums of all that a run computed: weights, optimizer, schedule, position, predictions."""
+    state = read_checkpoint(newest_checkpoint(folder / "checkpoints"))
+    found = {name: _sum(state[name]) for name in ("state_dict", "optimizer_states", "lr_schedulers", "global_step")}
+    if (folder / "predictions.tsv").exists():
+        found["predictions"] = hashlib.sha256((folder / "predictions.tsv").read_bytes()).hexdigest()
+    return found
+
+
+def _sum(value) -> str:
+    if isinstance(value, torch.Tensor):
+        return hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()
+    if isinstance(value, dict):
+        return _sum([f"{key}={_sum(value[key])}" for key in sorted(value, key=str)])
+    if isinstance(value, list | tuple):
+        return hashlib.sha256("|".join(map(_sum, value)).encode()).hexdigest()
+    return repr(value)
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Send this process a signal in the middle of a step, as a user or a cluster does."""
+
+    def arrange(step, number=signal.SIGTERM):
+        real = LanguageModel.training_step
+
+        def training_step(self, batch, batch_idx):
+            if batch_idx + 1 == step:
+                os.kill(os.getpid(), number)
+            return real(self, batch, batch_idx)
+
+        monkeypatch.setattr(LanguageModel, "training_step", training_step)
+
+    return arrange
+
+
+def uninterrupted(make_run, *words):
+    run = make_run("run_root=" + str(make_run().config.run_root) + "-whole", *words)
+    execute(run)
+    return digest(run.folder)
+
+
+@pytest.mark.parametrize("attention", ["vanilla", "synthesizer"])
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_a_stop_at_any_step_changes_nothing(make_run, stop_after, monkeypatch, stage, attention):
+    words = (f"stage={stage}", f"attention={attention}", "init_from=none", *LONG)
+    expected = uninterrupted(make_run, *words)
+    for step in (1, 3, 5, 6, STEPS - 1):
+        again = make_run(f"run_dir={make_run().config.run_root}/stop-{step}", *words)
+        stop_after(step)
+        with pytest.raises(Interrupted, match=f"after step {step}"):
+            execute(again)
+        assert not (again.folder / "result.json").exists()
+        monkeypatch.undo()
+        torch.manual_seed(999)  # whatever state the process is in
+        execute(again)
+        assert digest(again.folder) == expected, f"stopped after step {step}"
+
+
+def test_accumulated_batches_resume_at_whole_steps(make_run, stop_after, monkeypatch):
+    words = ("stage=pretrain", "trainer.accumulate_grad_batches=2", *LONG)
+    expected = uninterrupted(make_run, *words)
+    again = make_run(*words)
+    stop_after(7)  # the first half of step 4
+    with pytest.raises(Interrupted, match="after step 4"):
+        execute(again)
+    monkeypatch.undo()
+    execute(again)
+    assert digest(again.folder) == expected
+
+
+def test_workers_change_nothing(make_run):
+    words = ("stage=pretrain", *LONG)
+    expected = uninterrupted(make_run, *words)
+    again = make_run("trainer.num_workers=2", *words)
+    execute(again)
+    assert digest(again.folder) == expected
+
+
+def test_a_finished_run_is_reported_and_not_repeated(make_run, monkeypatch):
+    run = make_run("stage=pretrain", *LONG)
+    result = execute(run)
+    monkeypatch.setattr(train_stage, "fit", lambda *_: pytest.fail("trained again"))
+    assert execute(make_run("stage=pretrain", *LONG)) == result
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        execute(make_run("stage=pretrain", "rerun=true", *LONG))
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_before_the_update(make_run, monkeypatch, what, value):
+    run = make_run("stage=pretrain", *LONG)
+    real = LanguageModel.training_step
+
+    def broken(self, batch, batch_idx):
+        loss = real(self, batch, batch_idx)
+        if batch_idx != 4:
+            return loss
+        if what == "loss":
+            with torch.no_grad():
+                self.model.head.weight[:] = value
+            return real(self, batch, batch_idx)
+        self.model.head.weight.register_hook(lambda gradient: gradient * value)
+        return loss
+
+    monkeypatch.setattr(LanguageModel, "training_step", broken)
+    with pytest.raises(TrainingError, match=rf"{what} became (nan|inf) at step 5 \(.*wiki.txt samples \d+"):
+        execute(run)
+    state = read_checkpoint(newest_checkpoint(run.checkpoints))
+    assert state["global_step"] == 4
+    assert all(tensor.isfinite().all() for tensor in state["state_dict"].values())
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen, beyond: str = "") -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (names := sorted(p.name for p in folder.glob("step-*.ckpt"))) and names[-1] > beyond:
+            return names[-1]
+        time.sleep(0.01)
+    pytest.fail(f"no checkpoint beyond {beyond!r}: {process.stdout.read() if process.stdout else ''}")
+
+
+def test_killed_three_times_and_still_the_same(make_run, tmp_path):
+    """kill -9 of the real process; the same command each time."""
+    from conftest import TINY
+
+    words = ["stage=pretrain", *LONG, "trainer.max_steps=60", "recipe.pretrain.epochs=20"]
+    expected = uninterrupted(make_run, *words)
+    run = make_run(*words)
+    command = [*TINY, f"run_root={run.config.run_root}", *words]
+    seen = ""
+    for _ in range(3):
+        process = start(tmp_path, *command)
+        seen = wait_for_checkpoint(run.checkpoints, process, seen)
+        process.kill()
+        process.wait()
+        assert not (run.folder / "result.json").exists()
+    process = start(tmp_path, *command)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, said
+    assert "going on from step" in said
+    assert digest(run.folder) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_process_with_a_word_and_a_code(make_run, tmp_path, number):
+    from conftest import TINY
+
+    words = ["stage=pretrain", *LONG, "trainer.max_steps=4000", "recipe.pretrain.epochs=2000"]
+    run = make_run(*words)
+    process = start(tmp_path, *TINY, f"run_root={run.config.run_root}", *words)
+    wait_for_checkpoint(run.checkpoints, process)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 75
+    assert number.name in said
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
