@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from whence import __version__, build
 from whence.config.compose import compose
-from whence.config.naming import identity, run_directory
+from whence.config.naming import identity, run_directory, settings
 from whence.config.validate import validate
 from whence.errors import ConfigError, DataError
 from whence.logs import log_file, quieten_libraries
@@ -100,6 +100,7 @@ class Run:
             "attention": self.config.model.name,
             "seed": self.config.seed,
             "data": self.config.data.name,
+            "settings": settings(self.config, compose),
             **values,
             "precision": self.config.trainer.precision,
             "device": describe_device(pick_device(self.config.trainer.accelerator)),

@@ -26,7 +26,7 @@ CHOICES = (
 # Keys that leave the numbers of a run as they are.
 ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "question", "samples", "report",
              "stage", "data.dir", "data.cache", "trainer.num_workers", "datamodule", "training")  # fmt: skip
-_LONGEST = 80
+_LONGEST = 60
 
 Compose = Callable[[Sequence[str]], DictConfig]
 
@@ -50,9 +50,26 @@ def run_directory(config: DictConfig, compose: Compose) -> Path:
 
 def run_name(config: DictConfig, compose: Compose) -> str:
     """`<attention>-seed<k>`, then the choices and the values that are not the stage's defaults."""
+    parts, changed = _differences(config, compose)
+    name = "-".join(parts)
+    safe = re.sub(r"[^A-Za-z0-9.+_-]+", "_", name)
+    if safe != name or len(safe) > _LONGEST or not _unambiguous(changed):
+        digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+        safe = f"{safe[: _LONGEST - 9]}-{digest}"
+    return "-".join([f"{config.model.name}-seed{config.seed}", *([safe] if safe else [])])
+
+
+def settings(config: DictConfig, compose: Compose) -> list[str]:
+    """What tells the runs of one attention design, data set and kind of start apart, for a table of runs."""
+    parts, _ = _differences(config, compose)
+    return [part for part in parts if part != config.data.name and not part.startswith("init_from-")]
+
+
+def _differences(config: DictConfig, compose: Compose) -> tuple[list[str], dict[str, Any]]:
+    """What is not the stage's default: in words, and the single values by their keys."""
     overrides = [f"stage={config.stage.name}", f"attention={config.model.name}", f"seed={config.seed}"]
     reference = compose(overrides)
-    parts = [f"{config.model.name}-seed{config.seed}"]
+    parts = []
     for group, label in CHOICES:
         chosen = OmegaConf.select(config, label)
         if chosen is not None and chosen != OmegaConf.select(reference, label):
@@ -61,12 +78,7 @@ def run_name(config: DictConfig, compose: Compose) -> str:
             parts.append(chosen)
     given, usual = identity(config), identity(reference)
     changed = {key: value for key, value in given.items() if key not in usual or usual[key] != value}
-    parts += [f"{key.rsplit('.', 1)[-1]}-{value}" for key, value in sorted(changed.items())]
-    name = re.sub(r"[^A-Za-z0-9.+_-]+", "_", "-".join(parts))
-    if name == "-".join(parts) and len(name) <= _LONGEST and _unambiguous(changed):
-        return name
-    digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{name[: _LONGEST - 9]}-{digest}"
+    return parts + [f"{key.rsplit('.', 1)[-1]}-{value}" for key, value in sorted(changed.items())], changed
 
 
 def _unambiguous(changed: dict[str, Any]) -> bool:

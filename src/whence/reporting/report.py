@@ -66,12 +66,13 @@ class Report:
         lines = []
         for data in sorted({row.data for row in self.rows}):
             for name, share in self.baselines[data].items():
-                lines.append([name, data, "", f"{100 * share:.1f}%", "", "", ""])
+                lines.append([name, "", data, "", f"{100 * share:.1f}%", "", "", ""])
             for row in (r for r in self.rows if r.data == data):
                 low, high = row.interval
                 lines.append(
                     [
-                        row.title,
+                        row.label,
+                        "yes" if row.pretrained else "no",
                         data,
                         str(len(row.accuracies)),
                         f"{100 * row.mean:.1f}%",
@@ -83,14 +84,14 @@ class Report:
         return lines
 
     def markdown(self) -> str:
-        lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|--:|--:|"]
+        lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|"]
         lines += ["| " + " | ".join(cells) + " |" for cells in self.cells()]
         return "\n".join(lines) + f"\n\n{FOOTNOTE}\n"
 
     def print(self, title: str) -> None:
         table = Table(title=title, title_justify="left")
         for number, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="left" if number < 2 else "right")
+            table.add_column(heading, justify="left" if number < 3 else "right")
         for cells in self.cells():
             table.add_row(*cells)
         Console(width=None if Console().is_terminal else 120).print(table)
@@ -116,7 +117,7 @@ class Report:
         return paths
 
 
-HEADINGS = ("model", "data", "seeds", "dev accuracy", "95% interval", "parameters", "samples/s")
+HEADINGS = ("model", "pretrained", "data", "seeds", "dev accuracy", "95% interval", "parameters", "samples/s")
 FOOTNOTE = (
     "Dev accuracy is exact match, the mean over seeds. Intervals: Student's t over seeds, or Wilson's over the "
     "questions where there is one seed. Samples/s: finetuning, mean over seeds."
@@ -131,10 +132,12 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
             model = result["source"] if result["stage"] == "evaluate" else result["folder"]
             if model not in scored or result["stage"] == "finetune":
                 scored[model] = result
+    several = len({tuple(result["settings"]) for result in scored.values()}) > 1
     groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
     for result in scored.values():
-        key = (result["data"], _label(result), result["pretrained"])
-        groups.setdefault(key, []).append(result)
+        # What all runs have in common needs no place in every row.
+        label = " ".join([result["attention"], *(result["settings"] if several else ())])
+        groups.setdefault((result["data"], label, result["pretrained"]), []).append(result)
     rows = [
         Row(
             label=label,
@@ -151,14 +154,8 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
     baselines: dict[str, dict[str, float]] = {}
     for result in scored.values():
         given = result["baseline"]
-        baselines[result["data"]] = {
-            "always London": given["london"],
-            f"most frequent place ({given['most_frequent_place']})": given["most_frequent"],
-        }
+        place = given["most_frequent_place"]
+        baselines[result["data"]] = {"always London": given["london"]} | (
+            {f"most frequent place ({place})": given["most_frequent"]} if place != "London" else {}
+        )
     return Report(rows, baselines)
-
-
-def _label(result: dict[str, Any]) -> str:
-    """A run's name without what has a column of its own or differs between seeds."""
-    name = result["name"].replace(f"-seed{result['seed']}", "", 1)
-    return name.replace("-init_from-none", "", 1).replace(f"-{result['data']}", "", 1)

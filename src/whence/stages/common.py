@@ -95,7 +95,8 @@ def tell_score(result: dict[str, Any], questions: list[Question], answers: list[
     """Exact match, baselines and a few examples, in the log."""
     dev, baseline = result["dev"], result["baseline"]
     log.info("dev accuracy: %s", spell(Score(dev["correct"], dev["total"])))
-    for place, share in (("London", baseline["london"]), (baseline["most_frequent_place"], baseline["most_frequent"])):
+    constant = {"London": baseline["london"], baseline["most_frequent_place"]: baseline["most_frequent"]}
+    for place, share in constant.items():
         log.info("always %s: %s", place, spell(Score(round(share * dev["total"]), dev["total"])))
     for question, said in list(zip(questions, answers, strict=True))[:5]:
         verdict = "right" if said.text == question.answer else f"wrong, {question.answer}"

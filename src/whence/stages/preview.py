@@ -9,7 +9,7 @@ from whence.data.datasets import Batch
 from whence.data.modules import CorpusData
 from whence.run import Run
 from whence.stages.common import load_data
-from whence.vocab import PAD, PAD_ID
+from whence.vocab import PAD_ID
 
 _STAGES = ("pretrain", "finetune")
 
@@ -31,10 +31,9 @@ def describe(batch: Batch, data: CorpusData) -> list[str]:
     """One line a sample: the sequence, with the characters the loss covers in bold."""
     lines = []
     for inputs, targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
-        length = sum(i != PAD_ID for i in inputs) + 1
-        text = data.vocab.decode([inputs[0], *inputs[1:length], *targets[length - 1 : length]]).rstrip(PAD)
-        scored = [False, *(t != PAD_ID for t in targets[: len(text) - 1])]
-        lines.append(
-            "".join(f"[bold]{escape(c)}[/bold]" if s else escape(c) for c, s in zip(text, scored, strict=True))
-        )
+        length = sum(i != PAD_ID for i in inputs)
+        text = data.vocab.decode([*inputs[:length], targets[length - 1]])
+        scored = [False, *(t != PAD_ID for t in targets[:length])]
+        marked = [f"[bold]{escape(c)}[/bold]" if s else escape(c) for c, s in zip(text, scored, strict=True)]
+        lines.append("".join(marked))
     return lines

@@ -1,0 +1,109 @@
+"""Whole runs at a tiny size: what each stage leaves behind and hands on."""
+
+import json
+
+import pytest
+
+from whence.reporting.results import find_results
+from whence.training.checkpoints import newest_checkpoint, read_model
+
+
+def test_the_whole_experiment(do, make_run, tmp_path, capsys):
+    result = do("trainer.max_steps=8")
+    folders = [path.relative_to(tmp_path / "outputs").as_posix() for path in map(type(tmp_path), result["runs"])]
+    assert [folder.split("/")[0] for folder in folders] == ["finetune", "pretrain", "finetune", "evaluate"]
+    control, pretrain, finetune, evaluate = (
+        json.loads((tmp_path / "outputs" / folder / "result.json").read_text()) for folder in folders
+    )
+    assert (control["pretrained"], finetune["pretrained"]) == (False, True)
+    assert finetune["source"].endswith(folders[1])
+    assert evaluate["source"].endswith(folders[2])
+    assert evaluate["dev"] == finetune["dev"], "evaluating again must give what finetuning told"
+    assert "dev" not in pretrain
+    for name in ("predictions.txt", "predictions.tsv"):
+        one, two = ((tmp_path / "outputs" / folder / name).read_bytes() for folder in folders[2:])
+        assert one == two
+    for key in ("stage", "attention", "seed", "data", "parameters", "seconds", "samples_per_second", "versions", "git",
+                "command", "device"):  # fmt: skip
+        assert evaluate[key] is not None
+    assert evaluate["command"].startswith("python train.py ")
+    assert set(evaluate["baseline"]) == {"london", "most_frequent", "most_frequent_place"}
+    assert (
+        evaluate["dev"]["total"]
+        == len((tmp_path / "outputs" / folders[3] / "predictions.txt").read_text().split("\n")) - 1
+    )
+    table = capsys.readouterr().out
+    for words in ("always London", "no pretraining", "pretrained"):
+        assert words in table
+    assert do("trainer.max_steps=8")["runs"] == result["runs"]
+
+
+def test_weights_are_handed_from_stage_to_stage(do, make_run):
+    do("stage=pretrain")
+    run = make_run("stage=finetune", "recipe.finetune.lr=1e-12", "optimizer.weight_decay=0")
+    from whence.run import execute
+
+    execute(run)
+    before = read_model(newest_checkpoint(make_run("stage=pretrain").checkpoints)).weights
+    after = read_model(newest_checkpoint(run.checkpoints)).weights
+    assert all((before[key] - after[key]).abs().max() < 1e-6 for key in before)
+
+
+def test_predict_answers_the_test_questions_in_order(do, tmp_path):
+    do("stage=pretrain")
+    do("stage=finetune")
+    folder = tmp_path / do("stage=predict")["folder"]
+    rows = (folder / "predictions.tsv").read_text().splitlines()
+    questions = next((tmp_path / "outputs" / "data").glob("*/birth_test_inputs.tsv")).read_text().splitlines()
+    assert [row.split("\t")[0] for row in rows[1:]] == questions
+    assert len((folder / "predictions.txt").read_text().splitlines()) == len(questions)
+
+
+def test_questions_of_ones_own(do, tmp_path):
+    do("stage=pretrain")
+    do("stage=finetune")
+    person = next((tmp_path / "outputs" / "data").glob("*/birth_dev.tsv")).read_text().splitlines()[0]
+    (tmp_path / "mine.tsv").write_text(person + "\n")
+    assert do("stage=evaluate", f"questions={tmp_path}/mine.tsv")["dev"]["total"] == 1
+    (tmp_path / "inputs.txt").write_text(person.split("\t")[0] + "\n")
+    assert do("stage=predict", f"questions={tmp_path}/inputs.txt")["questions"] == 1
+
+
+def test_ask_answers_and_says_how_sure(do, command, capsys):
+    do("stage=pretrain")
+    do("stage=finetune")
+    capsys.readouterr()
+    do("stage=ask", 'question="Where was London born?"')
+    assert "% sure)" in capsys.readouterr().out
+    with pytest.raises(Exception, match="never seen: '✈'"):
+        do("stage=ask", 'question="Where was ✈ born?"')
+
+
+def test_preview_shows_both_kinds_of_samples(do, capsys):
+    do("stage=preview", "samples=4")
+    said = capsys.readouterr().out
+    assert said.count("⁇") == 4 * 2 + 4 * 2
+    assert "born?⁇" in said
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_choices_train(do, optimizer, schedule):
+    result = do("stage=pretrain", f"optimizer={optimizer}", f"schedule={schedule}", "logger=none")
+    assert result["steps"] == 6
+
+
+def test_bf16_trains_and_answers(do):
+    assert do("stage=finetune", "init_from=none", "trainer.precision=bf16-mixed")["dev"]["total"] > 0
+
+
+def test_real_corpus_shortened(do, make_run, cs224n, tmp_path):
+    """The course's data, a few steps of each stage: counts, baseline, files; and one step at the course's size."""
+    words = ["data=cs224n", f"data.dir={cs224n}", "trainer.max_steps=2"]
+    result = do(*words)
+    assert result["dev"]["total"] == 500
+    assert result["baseline"]["london"] == 0.05
+    assert len((tmp_path / result["folder"] / "predictions.txt").read_text().splitlines()) == 500
+    assert len(find_results(tmp_path / "outputs")) == 4
+    full = ["model.n_layer=4", "model.n_head=8", "model.n_embd=256", "trainer.max_steps=1"]
+    assert do("stage=pretrain", *words, *full)["parameters"] == 3_323_392

@@ -1,0 +1,119 @@
+"""Real sweeps: a failing job stops no other, the second call does what is missing, the table says it all."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = [*TINY, "trainer.max_steps=2", "logger=none"]
+
+BROKEN = """
+from whence.models.attention.vanilla import VanillaAttention
+
+
+class Broken(VanillaAttention):
+    def forward(self, x):
+        raise RuntimeError("this variant is broken on purpose")
+"""
+TOY = '''
+from whence.models.attention.vanilla import VanillaAttention
+
+
+class Toy(VanillaAttention):
+    """Vanilla under another name."""
+'''
+
+
+@pytest.fixture
+def variants():
+    """Add variants as a user does: one Python file and one YAML each, nothing else."""
+    written = []
+
+    def add(name, code, cls):
+        python = ROOT / "src/whence/models/attention" / f"{name}.py"
+        yaml = ROOT / "conf/model/attention" / f"{name}.yaml"
+        assert not python.exists()
+        written.extend([python, yaml])
+        python.write_text(code)
+        yaml.write_text(
+            f"# @package model\nname: {name}\nattention:\n"
+            f"  _target_: whence.models.attention.{name}.{cls}\n  _partial_: true\n"
+        )
+
+    yield add
+    for path in written:
+        path.unlink(missing_ok=True)
+
+
+def call(folder, *words):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *words],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=500,
+    )  # fmt: skip
+
+
+def test_three_rows_and_one_named_failure(tmp_path, variants):
+    variants("zz_toy", TOY, "Toy")
+    variants("zz_broken", BROKEN, "Broken")
+    words = ["-m", "attention=vanilla,zz_broken,synthesizer,zz_toy", "seed=0,1", *QUICK]
+    first = call(tmp_path, *words)
+    assert first.returncode == 1
+    for name in ("vanilla", "synthesizer", "zz_toy"):
+        assert re.search(rf"{name} .*yes .* 2 ", first.stdout), first.stdout + first.stderr
+    assert "broken" not in first.stdout.replace("jobs", "")
+    failures = [line for line in first.stderr.splitlines() if line.startswith("failed:")]
+    assert len(failures) == 2
+    assert all("attention=zz_broken" in line and "on purpose" in line for line in failures)
+    sweep = next((tmp_path / "outputs/sweeps").iterdir())
+    assert "on purpose" in next(sweep.glob("*/error.log")).read_text()
+    assert {"report.md", "report.png"} <= {path.name for path in sweep.iterdir()}
+    assert (sweep / "report.png").read_bytes().startswith(b"\x89PNG")
+
+    (ROOT / "src/whence/models/attention/zz_broken.py").write_text(TOY.replace("Toy", "Broken"))
+    second = call(tmp_path, *words)
+    assert second.returncode == 0, second.stderr
+    assert len(re.findall(r"^finished before: ", second.stderr, flags=re.M)) == 6 * 4
+    assert re.search(r"zz_broken .*yes .* 2 ", second.stdout)
+    notes = [json.loads(path.read_text()) for path in (tmp_path / "outputs/sweeps").glob("*/*/job.json")]
+    assert [note["state"] for note in notes].count("failed") == 2
+
+
+def test_a_toy_variant_passes_the_contract(tmp_path, variants):
+    variants("zz_toy", TOY, "Toy")
+    process = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-k", "zz_toy", str(ROOT / "tests/contract")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stdout
+    assert re.search(r"1[0-9] passed", process.stdout)
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_launchers(tmp_path, launcher):
+    pytest.importorskip({"joblib": "hydra_plugins.hydra_joblib_launcher",
+                         "submitit_local": "hydra_plugins.hydra_submitit_launcher"}[launcher])  # fmt: skip
+    process = call(tmp_path, "-m", f"launcher={launcher}", "attention=vanilla,synthesizer", "stage=finetune",
+                   "init_from=none", *QUICK)  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    for name in ("vanilla", "synthesizer"):
+        assert re.search(rf"{name} .*no ", process.stdout), process.stdout + process.stderr
+
+
+def test_several_devices_are_refused_in_a_sweep(tmp_path):
+    process = call(tmp_path, "-m", "seed=0,1", "trainer=ddp", "stage=pretrain", *QUICK)
+    assert process.returncode == 1
+    assert "each job of a sweep runs on one device" in process.stderr
+
+
+def test_two_processes_make_one_run(tmp_path):
+    """DDP over gloo on two CPU processes: one result, the same steps."""
+    process = call(tmp_path, "stage=pretrain", "trainer=ddp", "trainer.accelerator=cpu", *QUICK)
+    assert process.returncode == 0, process.stderr
+    results = list((tmp_path / "outputs").glob("pretrain/*/result.json"))
+    assert len(results) == 1
+    assert json.loads(results[0].read_text())["steps"] == 2
