@@ -90,7 +90,7 @@ def test_a_toy_variant_passes_the_contract(tmp_path, variants):
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stdout
-    assert re.search(r"1[0-9] passed", process.stdout)
+    assert re.search(r"1[0-9] passed|\.{10,}", process.stdout)
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])

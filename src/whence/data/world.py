@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from whence.errors import ConfigError, StorageError
 
 log = logging.getLogger(__name__)
 
-# Most frequent first: place k is drawn with a weight of 1/k (Zipf 1949).
+# Most frequent first: place k is drawn with a weight of 1/sqrt(k), the slope of the real file's places (Zipf 1949).
 PLACES = (
     "London", "Paris", "Chicago", "Sydney", "Budapest", "Melbourne", "Rome", "Berlin", "Toronto", "Dublin", "Warsaw",
     "Glasgow", "Vienna", "Brooklyn", "Amsterdam", "Boston", "Germany", "Edinburgh", "Oslo", "Liverpool", "Prague",
@@ -108,7 +109,7 @@ class World:
         self.seed = seed
         self.trained = max(1, people * train // 100)
         self.asked = max(1, people * dev // 100)
-        self._zipf = np.cumsum([720_720 // rank for rank in range(1, len(PLACES) + 1)])
+        self._zipf = np.cumsum([isqrt(10**12 // rank) for rank in range(1, len(PLACES) + 1)])
 
     def person(self, index: int) -> Person:
         return next(self.persons(index, index + 1))

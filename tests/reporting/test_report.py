@@ -1,0 +1,124 @@
+import json
+import math
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata as hparams
+
+from whence.errors import DataError
+from whence.reporting.report import summarise
+from whence.reporting.results import find_results
+
+
+def result(
+    attention="vanilla", seed=0, correct=50, *, pretrained=True, stage="finetune", folder=None, settings=(), **more
+):
+    folder = folder or f"{stage}/{attention}-{seed}-{pretrained}-{'-'.join(settings)}"
+    return {
+        "stage": stage, "attention": attention, "seed": seed, "pretrained": pretrained, "data": "cs224n",
+        "settings": list(settings), "folder": folder, "source": None, "parameters": 1000, "samples_per_second": 10.0,
+        "dev": {"correct": correct, "total": 500, "accuracy": correct / 500},
+        "baseline": {"london": 0.05, "most_frequent": 0.06, "most_frequent_place": "Paris"},
+    } | more  # fmt: skip
+
+
+def test_seeds_are_averaged_with_students_interval():
+    (row,) = summarise([result(seed=seed, correct=correct) for seed, correct in enumerate((100, 110, 120))]).rows
+    low, high = row.interval
+    assert row.mean == pytest.approx(0.22)
+    # by hand: standard deviation 0.02, standard error 0.02 / sqrt(3), t(0.975; 2) = 4.30265
+    reach = 4.30265 * 0.02 / math.sqrt(3)
+    assert (low, high) == pytest.approx((0.22 - reach, 0.22 + reach), abs=1e-6)
+
+
+def test_a_single_run_has_wilsons_interval():
+    (row,) = summarise([result(correct=25)]).rows
+    # Wilson 1927 for 25 of 500: centre (p + z^2/2n) / (1 + z^2/n)
+    z, n, p = 1.959964, 500, 0.05
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    assert row.interval == pytest.approx((centre - reach, centre + reach), abs=1e-5)
+
+
+def test_a_model_evaluated_twice_counts_once():
+    finetuned = result()
+    again = result(stage="evaluate", source=finetuned["folder"])
+    alone = result(stage="evaluate", seed=1, source="finetune/elsewhere")
+    (row,) = summarise([again, finetuned, alone]).rows
+    assert len(row.accuracies) == 2
+
+
+def test_what_all_runs_share_is_not_repeated_and_what_differs_is_told():
+    same = summarise([result(settings=["long"]), result("synthesizer", settings=["long"])])
+    assert [row.label for row in same.rows] == ["vanilla", "synthesizer"]
+    other = summarise([result(settings=["long"]), result(settings=["n_layer-2"])])
+    assert sorted(row.label for row in other.rows) == ["vanilla long", "vanilla n_layer-2"]
+
+
+def test_the_table_has_baselines_controls_and_models(tmp_path, capsys):
+    report = summarise([result(), result(pretrained=False, correct=5), result("synthesizer", correct=40)])
+    report.print("Title")
+    said = capsys.readouterr().out
+    for words in ("always London", "5.0%", "most frequent place", "10.0%", "1.0%", "8.0%", "1,000"):
+        assert words in said
+    paths = report.write(tmp_path / "new")
+    assert [path.name for path in paths] == ["report.md", "report.png"]
+    assert paths[0].read_text().count("\n|") == 2 + 2 + 2
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_damaged_result_is_told(tmp_path):
+    (tmp_path / "run").mkdir()
+    for text in ("{", "[]", '{"a": 1}'):
+        (tmp_path / "run" / "result.json").write_text(text)
+        with pytest.raises(DataError, match=r"result.json: not a result"):
+            find_results(tmp_path)
+
+
+def test_report_reads_any_folder(do, tmp_path, capsys):
+    (tmp_path / "theirs" / "run").mkdir(parents=True)
+    (tmp_path / "theirs" / "run" / "result.json").write_text(json.dumps(result()))
+    do("stage=report", f"report.runs={tmp_path}/theirs")
+    assert "vanilla" in capsys.readouterr().out
+    assert (tmp_path / "theirs" / "report.md").is_file()
+
+
+def test_the_dashboard_has_what_it_promises(do, tmp_path):
+    do("stage=pretrain", "trainer.max_steps=30")
+    folder = do("stage=finetune", "trainer.max_steps=30", "recipe.finetune.epochs=30")["folder"]
+    events = EventAccumulator(f"{folder}/tb", size_guidance={"tensors": 0})
+    events.Reload()
+    tags = events.Tags()
+    wanted = {"train/loss", "train/lr", "train/grad_norm", "speed/tokens_per_second", "speed/samples_per_second",
+              "dev/exact_match"}  # fmt: skip
+    assert wanted <= set(tags["scalars"])
+    assert {"attention/question 1", "attention/question 2"} <= set(tags["images"])
+    assert any("dev/predictions" in tag for tag in tags["tensors"])
+    start = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
+    session = hparams.parse_session_start_info_plugin_data(start)
+    assert session.hparams["attention"].string_value == "vanilla"
+    assert "seed" not in session.group_name, "seeds of one variant must form one group"
+
+
+def test_a_resumed_dashboard_has_no_step_twice(make_run, monkeypatch):
+    from whence.run import execute
+    from whence.training.module import LanguageModel
+
+    run = make_run("stage=pretrain", "trainer.max_steps=60", "recipe.pretrain.epochs=20", "checkpoint.every_seconds=0")
+    real = LanguageModel.training_step
+
+    def dies(self, batch, batch_idx):
+        if batch_idx == 35:
+            raise RuntimeError("power cut")
+        return real(self, batch, batch_idx)
+
+    monkeypatch.setattr(LanguageModel, "training_step", dies)
+    with pytest.raises(RuntimeError, match="power cut"):
+        execute(run)
+    monkeypatch.undo()
+    execute(make_run(*run.overrides[len(run.overrides) - 4 :]))
+    events = EventAccumulator(f"{run.folder}/tb")
+    events.Reload()
+    steps = [event.step for event in events.Scalars("train/loss")]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 59

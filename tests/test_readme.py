@@ -1,0 +1,109 @@
+"""The README's commands, run as they stand there at a tiny size; its example variant, put through the contract."""
+
+import itertools
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+from whence.config.compose import compose
+from whence.data.world import synthetic_corpus
+from whence.run import execute, prepare
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.S)
+
+
+def lines(language):
+    for kind, text in BLOCKS:
+        if kind == language:
+            for line in text.splitlines():
+                if words := shlex.split(line, comments=True):
+                    yield words
+
+
+def train_commands():
+    found = [words[2:] for words in lines("bash") if words[1:2] == ["train.py"]]
+    assert len(found) >= 7
+    return found
+
+
+def make_targets():
+    found = sorted({words[1] for words in lines("bash") if words[0] == "make"})
+    assert {"run", "test", "data", "report", "dashboard"} <= set(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """One folder for all commands, as a reader has one, with a stand-in for the course's corpus."""
+    folder = tmp_path_factory.mktemp("readme")
+    files = synthetic_corpus(
+        people=40, biographies=2, phrasings=12, train=50, dev=40, seed=0, cache=str(folder / "world")
+    )
+    course = folder / "cs224n"
+    shutil.copytree(files.documents.parent, course)
+    with (course / "wiki.txt").open("a") as wiki:
+        wiki.write("Walter Gretzky. Walter Gretzky was born in Canning .\n")
+    return folder
+
+
+def single_runs(words):
+    """The jobs of a command: one, or with -m one for each combination of values."""
+    if words[0] != "-m":
+        return [words]
+    options = [[f"{word.split('=')[0]}={value}" for value in word.split("=")[1].split(",")] for word in words[1:]]
+    return [list(job) for job in itertools.product(*options)]
+
+
+@pytest.mark.parametrize("words", train_commands(), ids=" ".join)
+def test_train_commands_run(place, words):
+    real = "data=cs224n" in words
+    tiny = [word for word in TINY if not (real and word.startswith("data."))]
+    for job in single_runs(words)[:2]:
+        shrunk = [*job, *tiny, "trainer.max_steps=2", f"run_root={place}/outputs"]
+        shrunk += [f"data.dir={place}/cs224n"] if real else []
+        execute(prepare(compose(shrunk), shrunk))
+
+
+@pytest.mark.parametrize("target", make_targets())
+def test_make_targets_exist(target):
+    subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_help_of_make_lists_all_targets():
+    said = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for target in ("run", "test", "install", "data", "dashboard", "report", "lint", "clean"):
+        assert re.search(rf"^  {target}\s+\w", said, flags=re.M)
+
+
+def test_the_example_variant_passes_the_contract():
+    (python,) = [text for kind, text in BLOCKS if kind == "python"]
+    (yaml,) = [text for kind, text in BLOCKS if kind == "yaml"]
+    written = {
+        ROOT / re.search(r"# (src/\S+)", python)[1]: python,
+        ROOT / re.search(r"# (conf/\S+)", yaml)[1]: yaml,
+    }
+    try:
+        for path, text in written.items():
+            assert not path.exists()
+            path.write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-k", "uniform and not by_heart", "tests/contract"],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        for path in written:
+            path.unlink(missing_ok=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_files_that_the_readme_names_exist():
+    for path in re.findall(r"\]\(((?:docs|src|conf|tests)/[^)]+)\)", README):
+        assert (ROOT / path).exists(), path
