@@ -16,3 +16,35 @@ class LearnedPositions(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (B, T, C)."""
         return x + self.table[: x.shape[1]]
+
+
+class SinusoidalPositions(nn.Module):
+    """Fixed sinusoids added to the tokens' vectors (Vaswani et al. 2017, section 3.5). No parameters.
+
+    P[t, 2i] = sin(t / 10000^(2i/C)),  P[t, 2i + 1] = cos(t / 10000^(2i/C))
+    """
+
+    table: torch.Tensor
+
+    def __init__(self, *, block_size: int, n_embd: int) -> None:
+        super().__init__()
+        if n_embd % 2:
+            raise ValueError(f"sinusoids come in pairs: n_embd must be even, got {n_embd}")
+        rates = 10_000.0 ** (-torch.arange(0, n_embd, 2, dtype=torch.float64) / n_embd)
+        angles = torch.outer(torch.arange(block_size, dtype=torch.float64), rates)  # (T, C/2)
+        table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2).float()
+        self.register_buffer("table", table, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (B, T, C)."""
+        return x + self.table[: x.shape[1]].to(x.dtype)
+
+
+class NoPositions(nn.Module):
+    """Nothing: the attention variant sees distances by itself, or the causal mask has to do. No parameters."""
+
+    def __init__(self, *, block_size: int, n_embd: int) -> None:
+        super().__init__()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x

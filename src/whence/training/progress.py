@@ -31,6 +31,7 @@ class ProgressReport(pl.Callback):
         self._task: Any = None
         self._tokens = torch.zeros(())
         self._mark = (0, 0.0)
+        self._told_at = 0.0
 
     @property
     def samples_per_second(self) -> float:
@@ -40,6 +41,7 @@ class ProgressReport(pl.Callback):
         self._started = time.monotonic()
         self._first_step = trainer.global_step
         self._mark = (0, self._started)
+        self._told_at = self._started
         self._tokens = torch.zeros((), device=pl_module.device)
         if sys.stderr.isatty() and trainer.is_global_zero:
             from rich.console import Console
@@ -88,10 +90,12 @@ class ProgressReport(pl.Callback):
             self._bar.update(self._task, completed=done, figures=figures)
         pace = self.seconds / max(1, done - self._first_step)
         left = time.strftime("%H:%M:%S", time.gmtime(pace * (total - done)))
-        # The bar shows the same; the file has the lines in either case.
-        log.info(
-            "%s  step %d/%d  %s  %s left", self.title, done, total, figures, left, extra={"quiet": bool(self._bar)}
-        )
+        now = time.monotonic()
+        if now - self._told_at >= self.every_seconds or done >= total:
+            self._told_at = now
+            line = f"{self.title}  step {done}/{total}  {figures}  {left} left"
+            # On a terminal the bar shows the same; the file has the lines in either case.
+            log.info("%s", line, extra={"quiet": self._bar is not None})
 
     def _stop(self) -> None:
         if self._bar:

@@ -9,10 +9,12 @@ Legend of shapes: B batch, T query length, S key length, H heads, D head size, C
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,38 @@ class Attention(nn.Module):
         batch, _, length, _ = x.shape
         return x.transpose(1, 2).reshape(batch, length, self.shape.n_embd)  # (B, T, C)
 
+    @property
+    def active_dropout(self) -> float:
+        """The rate of dropout on attention weights, for functions that are not modules."""
+        return self.shape.dropout if self.training else 0.0
+
     def output(self, x: torch.Tensor) -> torch.Tensor:
         return self.proj_dropout(self.proj(self.merge_heads(x)))
 
 
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, dropout: float, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Causal scaled dot-product attention by torch's fused kernels; all (B, H, T, D), bias (H, T, T) on the scores."""
+    if bias is None:
+        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+    bias = mask_future(bias).to(query.dtype)
+    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, attn_mask=bias)
+
+
+def dot_product_weights(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """The weights that `attend` uses and does not give away, (B, H, T, T)."""
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    return causal_softmax(scores if bias is None else scores + bias)
+
+
 def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
     """Softmax over the keys s <= t of scores, (..., T, T)."""
+    return mask_future(scores).softmax(dim=-1)
+
+
+def mask_future(scores: torch.Tensor) -> torch.Tensor:
+    """Scores (..., T, T) with minus infinity for the keys s > t."""
     length = scores.shape[-1]
     future = torch.ones(length, length, dtype=torch.bool, device=scores.device).triu(1)
-    return scores.masked_fill(future, float("-inf")).softmax(dim=-1)
+    return scores.masked_fill(future, float("-inf"))

@@ -35,6 +35,10 @@ class SynthesizerAttention(Attention):
         return self.output(self.dropout(self.weights(x)) @ self.split_heads(self.value(x)))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
+        return causal_softmax(self.scores(x))
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """S before mask and softmax, (B, H, T, T)."""
         length = x.shape[1]
         hidden = F.relu(self.split_heads(self.w1(x)))  # (B, H, T, D)
-        return causal_softmax(hidden @ self.w2[:, :length] + self.b2[:length])  # (B, H, T, T)
+        return hidden @ self.w2[:, :length] + self.b2[:length]

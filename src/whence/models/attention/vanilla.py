@@ -7,13 +7,10 @@ Positions come from the embedding. Per layer 4 (C^2 + C) parameters.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, attend, dot_product_weights
 
 
 class VanillaAttention(Attention):
@@ -24,9 +21,7 @@ class VanillaAttention(Attention):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         query, key, value = (self.split_heads(layer(x)) for layer in (self.query, self.key, self.value))
-        dropout = self.shape.dropout if self.training else 0.0
-        return self.output(F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True))
+        return self.output(attend(query, key, value, dropout=self.active_dropout))
 
     def weights(self, x: torch.Tensor) -> torch.Tensor:
-        query, key = self.split_heads(self.query(x)), self.split_heads(self.key(x))  # (B, H, T, D)
-        return causal_softmax(query @ key.transpose(-2, -1) / math.sqrt(self.shape.head_size))
+        return dot_product_weights(self.split_heads(self.query(x)), self.split_heads(self.key(x)))

@@ -1,0 +1,53 @@
+"""Rotary position embedding (Su et al. 2021, "RoFormer", equation 34), as in CS224N 2024-2025.
+
+    q_t -> q_t e^(i t theta), k_s -> k_s e^(i s theta),   theta_i = base^(-2 (i - 1) / D), i = 1..D/2
+
+Neighbouring components (x1, x2), (x3, x4), ... are the real and imaginary parts of the complex numbers that are turned,
+in every layer, for queries and keys only. A score then depends on the distance t - s and not on the places, and there
+is no position table. Written with real sines and cosines, so that it runs on Apple silicon too.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from whence.models.attention.base import Attention, AttentionShape, attend, dot_product_weights
+
+
+class RotaryAttention(Attention):
+    """base: wavelengths run from 2 pi to 2 pi base. Raises ValueError when the head size is odd."""
+
+    cosine: torch.Tensor
+    sine: torch.Tensor
+
+    def __init__(self, shape: AttentionShape, *, base: float = 10_000.0) -> None:
+        super().__init__(shape)
+        if shape.head_size % 2:
+            raise ValueError(f"rope turns pairs: n_embd / n_head must be even, got {shape.head_size}")
+        if base <= 1:
+            raise ValueError(f"model.attention.base: expected more than 1, got {base}")
+        self.query = nn.Linear(shape.n_embd, shape.n_embd)
+        self.key = nn.Linear(shape.n_embd, shape.n_embd)
+        theta = base ** (-torch.arange(0, shape.head_size, 2, dtype=torch.float64) / shape.head_size)
+        angles = torch.outer(torch.arange(shape.block_size, dtype=torch.float64), theta)  # (T, D/2)
+        self.register_buffer("cosine", angles.cos().float(), persistent=False)
+        self.register_buffer("sine", angles.sin().float(), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        value = self.split_heads(self.value(x))
+        return self.output(attend(*self.turned(x), value, dropout=self.active_dropout))
+
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
+        return dot_product_weights(*self.turned(x))
+
+    def turned(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Queries and keys of x, each turned by its position's angles, (B, H, T, D)."""
+        return self._turn(self.split_heads(self.query(x))), self._turn(self.split_heads(self.key(x)))
+
+    def _turn(self, x: torch.Tensor) -> torch.Tensor:
+        length = x.shape[-2]
+        real, imaginary = x.unflatten(-1, (-1, 2)).unbind(-1)  # (B, H, T, D/2) each
+        cosine, sine = self.cosine[:length].to(x.dtype), self.sine[:length].to(x.dtype)
+        turned = (real * cosine - imaginary * sine, real * sine + imaginary * cosine)
+        return torch.stack(turned, dim=-1).flatten(-2)  # (B, H, T, D)

@@ -1,0 +1,33 @@
+"""Mixture of a dense synthesizer and dot-product attention (Tay et al. 2020, "Synthesizer", section 3.2).
+
+    Y = softmax(alpha_1 S_dense + alpha_2 Q K^T / sqrt(D), keys s <= t) V,   alpha = softmax of two learned numbers
+
+S_dense as in `synthesizer.py`. The weights of the mixture are one pair a layer. Per layer 5 (C^2 + C) + (D + 1) columns
++ 2 parameters.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from whence.models.attention.base import AttentionShape, causal_softmax
+from whence.models.attention.synthesizer import SynthesizerAttention
+
+
+class SynthesizerMixtureAttention(SynthesizerAttention):
+    """columns: as in the dense synthesizer."""
+
+    def __init__(self, shape: AttentionShape, *, columns: int | None = None) -> None:
+        super().__init__(shape, columns=columns)
+        self.query = nn.Linear(shape.n_embd, shape.n_embd)
+        self.key = nn.Linear(shape.n_embd, shape.n_embd)
+        self.mixture = nn.Parameter(torch.zeros(2))
+
+    def weights(self, x: torch.Tensor) -> torch.Tensor:
+        query, key = self.split_heads(self.query(x)), self.split_heads(self.key(x))
+        dot_product = query @ key.transpose(-2, -1) / math.sqrt(self.shape.head_size)
+        alpha = self.mixture.softmax(dim=0)
+        return causal_softmax(alpha[0] * self.scores(x) + alpha[1] * dot_product)  # (B, H, T, T)
