@@ -15,7 +15,7 @@ from whence.run import Run, execute, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = (
-    "model.n_layer=2",
+    "model.n_layer=3",
     "model.n_head=2",
     "model.n_embd=16",
     "data.people=40",

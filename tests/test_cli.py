@@ -230,7 +230,7 @@ def test_runs_are_named_by_what_they_are(make_run, tmp_path):
 
 def test_a_directory_of_another_run_is_not_mixed(do, make_run, tmp_path):
     do("stage=pretrain", f"run_dir={tmp_path}/mine")
-    with pytest.raises(WhenceError, match=r"holds a run with model.n_layer=2, this one has model.n_layer=1"):
+    with pytest.raises(WhenceError, match=r"holds a run with model.n_layer=3, this one has model.n_layer=1"):
         do("stage=pretrain", f"run_dir={tmp_path}/mine", "model.n_layer=1")
     do("stage=pretrain", f"run_dir={tmp_path}/mine", "model.n_layer=1", "rerun=true")
     assert json.loads((tmp_path / "mine" / "result.json").read_text())["model"]["n_layer"] == 1

@@ -20,7 +20,9 @@ V = 20
 
 
 def spec(name, **changes):
-    words = [f"attention={name}", "model.n_layer=2", "model.n_head=2", "model.n_embd=16"]
+    words = [f"attention={name}", "model.n_layer=3", "model.n_head=2", "model.n_embd=16"]
+    if "perceiver" in name:
+        words.append(f"model.layers.bottleneck={BLOCK // 2}")
     words += [f"model.block_size={BLOCK}", "model.dropout=0.2", *(f"{key}={value}" for key, value in changes.items())]
     return OmegaConf.to_container(compose(words).model, resolve=True)
 
@@ -99,9 +101,8 @@ def test_layers_share_nothing(name):
     model = build(name)
     seen = [parameter.data_ptr() for parameter in model.parameters()]
     assert len(seen) == len(set(seen))
-    first, second = (dict(block.named_parameters()) for block in model.blocks)
-    assert first.keys() == second.keys()
-    assert all(first[key] is not second[key] for key in first)
+    shapes = [p.shape for p in model.layers.parameters()]
+    assert len(shapes) > 3 * len(set(shapes)) / 2, "layers of equal shape are expected"
 
 
 def test_evaluation_is_deterministic_and_training_is_not(name):
@@ -120,12 +121,15 @@ def test_a_checkpoint_restores_the_same_model(name, tmp_path):
     assert torch.equal(again(ids(11)), model(ids(11)))
 
 
-def test_attention_weights_are_causal_averages(name):
+def test_pictures_show_causal_averages(name):
     model = build(name).eval()
-    for layer in model.attention_weights(ids(10)):
-        assert layer.shape == (3, 2, 10, 10)
-        assert torch.allclose(layer.sum(-1), torch.ones(3, 2, 10), atol=1e-5)
-        assert not layer.triu(1).any()
+    pictures = model.pictures(ids(10))
+    assert len(pictures) == 3
+    for title, weights in pictures:
+        assert weights.shape[:2] == (3, 2), title
+        assert torch.allclose(weights.sum(-1), torch.ones(weights.shape[:3]), atol=1e-5), title
+        if weights.shape[2] == weights.shape[3]:
+            assert not weights.triu(1).any(), title
 
 
 VOCAB = CharVocab.from_text("Where was ABCD born?RomeOsloParisSofia")

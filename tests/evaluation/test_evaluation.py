@@ -8,6 +8,7 @@ from whence.evaluation.decoding import MAX_NEW, greedy_answers
 from whence.evaluation.exact_match import Score, always, exact_match, most_frequent, teacher_forced_matches
 from whence.models.attention.vanilla import VanillaAttention
 from whence.models.gpt import GPT
+from whence.models.layers import Stack
 from whence.models.positions import LearnedPositions
 from whence.vocab import MASK_ID, PAD_ID, CharVocab
 
@@ -19,7 +20,7 @@ def model():
     torch.manual_seed(3)
     made = GPT(
         vocab_size=V, n_layer=2, n_head=2, n_embd=16, block_size=24, dropout=0.0,
-        attention=VanillaAttention, positions=LearnedPositions,
+        attention=VanillaAttention, positions=LearnedPositions, layers=Stack,
     ).eval()  # fmt: skip
     with torch.no_grad():
         for parameter in made.parameters():

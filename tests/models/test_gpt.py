@@ -24,6 +24,8 @@ REFERENCE = {
     "synthesizer_random": 3_321_344,  # vanilla + 4 * (8 * 128 * 128 - 2 * (256 * 256 + 256))
     "synthesizer_factorized_random": 2_862_592,  # 4 * 2 * 8 * 128 * 8 in place of 4 * 8 * 128 * 128
     "synthesizer_factorized_dense": 3_063_392,  # 4 * 33 * (16 + 8) in place of the synthesizer's 4 * 33 * 127
+    "perceiver": 3_339_776,  # vanilla + 64 * 256
+    "perceiver_aligned": 3_339_776,
     "synthesizer_mixture": 3_603_332,  # synthesizer + 4 * (2 * (256 * 256 + 256) + 2)
 }
 
@@ -42,7 +44,7 @@ def test_initial_weights_follow_their_table():
     for name, parameter in made.named_parameters():
         if name.endswith("bias") or "positions" in name:
             assert not parameter.any(), name
-        elif ".ln" in name or name.startswith("ln_f"):
+        elif "ln" in name:
             assert (parameter == 1).all(), name
         else:
             assert abs(float(parameter.std()) - 0.02) < 0.001, name

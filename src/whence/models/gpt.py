@@ -2,7 +2,8 @@
 
     x = dropout(E[ids] + P);   x += attention(norm(x)), x += MLP(norm(x)) in each layer;   logits = norm(x) W
 
-Attention and positions arrive as factories, so that a variant is a submodule and never a branch in here.
+Attention, positions and the stack of layers arrive as factories, so that a variant is a submodule and never a branch
+in here.
 
 Legend of shapes: B batch, T sequence length, C width (n_embd), V vocabulary.
 """
@@ -14,36 +15,17 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape
+from whence.models.attention.base import AttentionShape
+from whence.models.layers import AttentionFactory, Layers, Picture
 
-AttentionFactory = Callable[[AttentionShape], Attention]
 PositionsFactory = Callable[..., nn.Module]
-
-
-class Block(nn.Module):
-    """One layer: causal mixing of positions, then an MLP on each of them."""
-
-    def __init__(self, *, shape: AttentionShape, attention: AttentionFactory) -> None:
-        super().__init__()
-        self.ln1 = nn.LayerNorm(shape.n_embd)
-        self.attn = attention(shape)
-        self.ln2 = nn.LayerNorm(shape.n_embd)
-        self.mlp = nn.Sequential(
-            nn.Linear(shape.n_embd, 4 * shape.n_embd),
-            nn.GELU(),
-            nn.Linear(4 * shape.n_embd, shape.n_embd),
-            nn.Dropout(shape.dropout),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.attn(self.ln1(x))
-        return x + self.mlp(self.ln2(x))
+LayersFactory = Callable[..., Layers]
 
 
 class GPT(nn.Module):
     """A character-level language model.
 
-    attention, positions: factories, called once for each layer and once for the model.
+    attention, positions, layers: factories; the first is called by the layers, once for each of them.
     Raises ValueError when n_embd is not a multiple of n_head.
     """
 
@@ -58,6 +40,7 @@ class GPT(nn.Module):
         dropout: float,
         attention: AttentionFactory,
         positions: PositionsFactory,
+        layers: LayersFactory,
     ) -> None:
         super().__init__()
         if n_embd % n_head:
@@ -66,11 +49,10 @@ class GPT(nn.Module):
         self.tok_emb = nn.Embedding(vocab_size, n_embd)
         self.positions = positions(block_size=block_size, n_embd=n_embd)
         self.drop = nn.Dropout(dropout)
-        layers = [Block(shape=shape, attention=attention) for _ in range(n_layer)]
-        self.blocks = nn.ModuleList(layers)
+        self.layers = layers(shape=shape, n_layer=n_layer, attention=attention)
         self.ln_f = nn.LayerNorm(n_embd)
         self.head = nn.Linear(n_embd, vocab_size, bias=False)
-        self.max_length: int = min(layer.attn.max_length for layer in layers)
+        self.max_length = self.layers.max_length
         self.apply(init_weights)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -78,21 +60,12 @@ class GPT(nn.Module):
 
         Raises ValueError for longer sequences.
         """
-        x = self._embed(ids)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.ln_f(x))
+        return self.head(self.ln_f(self.layers(self._embed(ids))))
 
     @torch.no_grad()
-    def attention_weights(self, ids: torch.Tensor) -> list[torch.Tensor]:
-        """What each layer attends to, one (B, H, T, T) a layer, for pictures."""
-        x = self._embed(ids)
-        pictures = []
-        for block in self.blocks:
-            assert isinstance(block, Block)
-            pictures.append(block.attn.weights(block.ln1(x)))
-            x = block(x)
-        return pictures
+    def pictures(self, ids: torch.Tensor) -> list[Picture]:
+        """What the layers attend to while the model reads ids, (B, T)."""
+        return self.layers.pictures(self._embed(ids))
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())

@@ -9,17 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 
-def attention_maps(weights: Sequence[torch.Tensor], text: str) -> Figure:
-    """One row of panels a layer, one panel a head; weights holds one (H, T, T) a layer, text has T characters."""
-    layers, heads = len(weights), weights[0].shape[0]
+def attention_maps(pictures: Sequence[tuple[str, torch.Tensor]], text: str) -> Figure:
+    """One row of panels a layer, one panel a head. pictures: a name and weights (H, queries, keys); where a side is as
+    long as the text, it is marked with its characters."""
+    layers, heads = len(pictures), pictures[0][1].shape[0]
     figure = Figure(figsize=(2.2 * heads + 0.6, 2.2 * layers + 0.8), layout="constrained")
     axes = figure.subplots(layers, heads, squeeze=False)
-    for layer, maps in enumerate(weights):
+    for row, (name, maps) in enumerate(pictures):
         for head in range(heads):
-            axis = axes[layer][head]
+            axis = axes[row][head]
             axis.imshow(maps[head].float().cpu().numpy(), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-            axis.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=7)
-            _mark_characters(axis, text, x=layer == layers - 1, y=head == 0)
+            axis.set_title(f"{name}, head {head + 1}", fontsize=7)
+            queries, keys = maps.shape[1:]
+            _mark_characters(
+                axis, text, x=row == layers - 1 and keys == len(text), y=head == 0 and queries == len(text)
+            )
     figure.suptitle(f"What each character attends to: {text}", fontsize=9)
     return figure
 

@@ -55,9 +55,9 @@ class RunLogger(TensorBoardLogger):
         device = next(model.parameters()).device
         for number, question in enumerate(data.dev[:_MAPS], 1):
             ids = torch.as_tensor(encode_prompt(question.text, data.vocab), dtype=torch.long, device=device)
-            weights = [layer[0] for layer in model.attention_weights(ids[None])]
+            pictures = [(name, weights[0]) for name, weights in model.pictures(ids[None])]
             text = data.vocab.decode(ids.tolist())
-            self.experiment.add_figure(f"attention/question {number}", attention_maps(weights, text))
+            self.experiment.add_figure(f"attention/question {number}", attention_maps(pictures, text))
         self.experiment.flush()
 
 

@@ -33,7 +33,7 @@ def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: floa
 def muon(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float) -> Optimizer:
     """Muon (Jordan et al. 2024; scaled to AdamW's step as in Liu et al. 2025, "Muon is Scalable for LLM Training") for
     the weight matrices inside the layers, AdamW without decay for everything else, at one learning rate."""
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")]
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("layers.")]
     inside = {id(parameter) for parameter in matrices}
     rest = [p for p in model.parameters() if id(p) not in inside]
     return Together(
