@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from whence.errors import Interrupted, TrainingError
+from whence.errors import Interrupted, StorageError, TrainingError
 from whence.run import execute
 from whence.stages import train as train_stage
 from whence.training.checkpoints import newest_checkpoint, read_checkpoint
@@ -133,6 +133,33 @@ def test_a_loss_that_is_no_number_stops_before_the_update(make_run, monkeypatch,
     state = read_checkpoint(newest_checkpoint(run.checkpoints))
     assert state["global_step"] == 4
     assert all(tensor.isfinite().all() for tensor in state["state_dict"].values())
+
+
+def test_a_stop_that_cannot_save_still_stops(make_run, stop_after, monkeypatch):
+    """In a sweep an ordinary error would start the next job, which is not what Ctrl-C asks for."""
+    run = make_run("stage=pretrain", *LONG, "checkpoint.every_seconds=1000")
+
+    def full(*_):
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr("whence.training.checkpoints.write_atomically", full)
+    stop_after(3)
+    with pytest.raises(Interrupted, match=r"after step 3, which could not be saved \(the disk is full\)"):
+        execute(run)
+
+
+def test_signal_handlers_are_put_back_whatever_happens(make_run, monkeypatch):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    execute(make_run("stage=pretrain", *LONG))
+    assert {number: signal.getsignal(number) for number in before} == before
+
+    def broken(*_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(LanguageModel, "training_step", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        execute(make_run("stage=pretrain", *LONG, "seed=1"))
+    assert {number: signal.getsignal(number) for number in before} == before
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen:

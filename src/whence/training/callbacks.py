@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from whence.data.datasets import Batch
-from whence.errors import Interrupted
+from whence.errors import Interrupted, WhenceError
 from whence.evaluation.exact_match import Score, teacher_forced_matches
 
 log = logging.getLogger(__name__)
@@ -51,21 +51,34 @@ class Checkpoints(pl.Callback):
         stop = self._received is not None
         if trainer.world_size > 1:  # all processes save together or not at all
             due, stop = (trainer.strategy.reduce_boolean_decision(flag, all=False) for flag in (due, stop))
-        if due or stop:
-            self._save(trainer)
         if stop:
-            name = self._received.name if self._received else "a signal to another process"
-            raise Interrupted(
-                f"stopped by {name} after step {trainer.global_step}; the state is saved in {self.folder}"
-            )
+            raise Interrupted(self._leave(trainer))
+        if due:
+            self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._restore_handlers()
+
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._restore_handlers()
+
+    def _restore_handlers(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+    def _leave(self, trainer: pl.Trainer) -> str:
+        """Save, and say how far the run came; a state that cannot be saved must not keep a run from stopping."""
+        why = self._received.name if self._received else "a signal to another process"
+        said = f"stopped by {why} after step {trainer.global_step}"
+        try:
+            self._save(trainer)
+        except (WhenceError, OSError) as error:
+            return f"{said}, which could not be saved ({error})"
+        return f"{said}, saved in {self.folder}"
 
     def _receive(self, number: int, frame: Any) -> None:
         if self._received is not None:
