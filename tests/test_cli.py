@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,8 @@ def one_error(process):
         pytest.param(["attention=synthesiser"], 2, "(did you mean synthesizer?)", id="unknown variant"),
         pytest.param(["stage=pretrian"], 2, "(did you mean pretrain?)", id="unknown stage"),
         pytest.param(["attention.columns=3"], 2, "did you mean model.attention.columns?", id="dot not slash"),
-        pytest.param(["question=Where was"], 2, "error:", id="unquoted question"),
+        pytest.param(["stage=ask", "question=Where, was X"], 2, "quote", id="unquoted question"),
+        pytest.param(["question=Where"], 2, "only with stage=ask", id="key of another stage"),
         pytest.param(["trainer.max_steps=many"], 2, "trainer.max_steps: expected a whole number", id="wrong type"),
         pytest.param(["stage=pretrain", "init_from=/no/such"], 66, "neither a file", id="no such run"),
     ],
@@ -43,7 +43,7 @@ def test_a_mistake_gets_one_line(command, tmp_path, words, code, said):
     process = command(*words)
     assert said in one_error(process)
     assert process.returncode == code
-    assert not list(tmp_path.glob("outputs/*/*/*")) or "data" in {p.name for p in tmp_path.glob("outputs/*")}
+    assert {path.name for path in tmp_path.glob("outputs/*")} <= {"data"}, "a mistake left something behind"
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,7 @@ def test_a_mistake_gets_one_line(command, tmp_path, words, code, said):
         (["+logger.evil._target_=builtins.open"], "expected a name under whence."),
         (["data._target_=whence.data.world.nothing"], "has no nothing"),
         (["trainer=ddp", "trainer.accelerator=mps"], "Apple silicon"),
+        (["trainer.strategy=foo"], "trainer.strategy: expected one of auto"),
     ],
 )
 def test_a_wrong_value_names_its_key(words, said):
@@ -109,12 +110,10 @@ def test_a_typo_in_a_yaml_file_is_told():
 
 def test_help_is_a_page_to_read_and_comes_at_once():
     for words in (["--help"], ["--cfg", "job"]):
-        began = time.monotonic()
         process = subprocess.run(
             [sys.executable, "-X", "importtime", str(ROOT / "train.py"), *words],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert time.monotonic() - began < 5  # an import of torch alone would show below; the clock is a bystander
         assert not [line for line in process.stderr.splitlines() if line.endswith((" torch", "pytorch_lightning"))]
     page = subprocess.run(
         [sys.executable, str(ROOT / "train.py"), "--help"], capture_output=True, text=True, check=True
@@ -131,7 +130,7 @@ def test_debug_shows_the_traceback(command):
 
 def test_a_missing_pretrained_run_says_how_to_make_it(do, make_run):
     do("stage=pretrain", "seed=5")
-    with pytest.raises(WhenceError, match="make it: python train.py .*stage=pretrain") as caught:
+    with pytest.raises(WhenceError, match=r"make it: \S*python\S* train.py .*stage=pretrain") as caught:
         do("stage=finetune", "seed=6")
     assert "vanilla-seed5" in str(caught.value)
     assert "init_from=none" in str(caught.value)
@@ -235,3 +234,81 @@ def test_a_directory_of_another_run_is_not_mixed(do, make_run, tmp_path):
     do("stage=pretrain", f"run_dir={tmp_path}/mine", "model.n_layer=1", "rerun=true")
     assert json.loads((tmp_path / "mine" / "result.json").read_text())["model"]["n_layer"] == 1
     shutil.rmtree(tmp_path / "mine")
+
+
+def test_a_foreign_folder_is_never_cleared(do, tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years")
+    with pytest.raises(WhenceError, match=r"holds 1 files that are no run of whence \(thesis.txt\)"):
+        do("stage=pretrain", f"run_dir={tmp_path}/precious", "rerun=true")
+    assert [path.name for path in (tmp_path / "precious").iterdir()] == ["thesis.txt"]
+
+
+@pytest.fixture
+def course(do, tmp_path):
+    """A stand-in for the course's folder, to be changed."""
+    do("stage=preview", "samples=1")
+    source = next((tmp_path / "outputs" / "data").iterdir())
+    shutil.copytree(source, tmp_path / "course")
+    return tmp_path / "course"
+
+
+def test_data_that_changed_is_noticed(do, course):
+    words = ["data=cs224n", f"data.dir={course}", "logger=none"]
+    do("stage=pretrain", *words)
+    do("stage=finetune", *words)
+    dev = course / "birth_dev.tsv"
+    dev.write_text("".join(dev.read_text().splitlines(keepends=True)[:3]))
+    with pytest.raises(WhenceError, match="made from another dev than there is now"):
+        do("stage=finetune", *words)
+    assert do("stage=evaluate", *words)["dev"]["total"] == 3
+    wiki = course / "wiki.txt"
+    wiki.write_text(wiki.read_text().replace("London", "Mondon") + "London Paris .\n")
+    with pytest.raises(WhenceError, match="made from another documents"):
+        do("stage=pretrain", *words)
+    with pytest.raises(WhenceError, match="was made from other documents"):
+        do("stage=finetune", *words, "rerun=true")
+
+
+def test_a_result_of_weights_that_are_gone_is_not_reported(do):
+    do("stage=pretrain")
+    folder = Path(do("stage=finetune")["folder"])
+    inputs = json.loads((folder / "inputs.json").read_text())
+    (folder / "inputs.json").write_text(json.dumps(inputs | {"initial weights": "of another pretraining"}))
+    with pytest.raises(WhenceError, match="made from another initial weights than there is now; rerun=true"):
+        do("stage=finetune")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.n_layer=0"], "n_layer: expected at least 1"),
+        (["model.n_head=0"], "n_head: expected at least 1"),
+        (["model.n_embd=-8"], "n_embd: expected at least 1"),
+        (["model.dropout=1"], "dropout: expected 0 or more and under 1"),
+        (["optimizer.weight_decay=-1"], "optimizer.weight_decay: expected at least 0"),
+        (["optimizer.betas=[0.9]"], "optimizer.betas: expected two numbers"),
+        (["trainer.accumulate_grad_batches=64"], "cannot be split into 64 parts"),
+        (["attention=synthesizer", "model.attention.columns=50"], "it takes 50 positions"),
+        (["schedule.floor=2"], "schedule.floor"),
+        (["stage=pipeline", "init_from=none"], "init_from: the whole experiment makes its own"),
+        (["stage=pipeline", "run_dir=here"], "run_dir: the whole experiment has several runs"),
+        (["init_from=/etc/passwd", "stage=finetune"], "not a readable checkpoint"),
+    ],
+)
+def test_what_cannot_work_is_told_before_anything_is_written(do, make_run, words, said):
+    with pytest.raises(WhenceError, match=said):
+        do("stage=pretrain", *words)
+    run = make_run("stage=pretrain", *words)
+    assert not run.folder.exists()
+
+
+@pytest.mark.parametrize("block_size", [37, 60, 128])
+@pytest.mark.parametrize("attention", ["vanilla", "synthesizer"])
+def test_any_block_size_trains(do, block_size, attention):
+    assert do("stage=pretrain", f"model.block_size={block_size}", f"attention={attention}")["steps"] == 6
+
+
+def test_multirun_may_stand_anywhere(command):
+    process = command("stage=preview", "samples=1", "seed=0,1", "-m")
+    assert process.returncode == 0, process.stderr

@@ -16,6 +16,7 @@ def test_the_whole_experiment(do, make_run, tmp_path, capsys):
         json.loads((tmp_path / "outputs" / folder / "result.json").read_text()) for folder in folders
     )
     assert (control["pretrained"], finetune["pretrained"]) == (False, True)
+    assert evaluate["weights"] == finetune["weights"] != control["weights"]
     assert finetune["source"].endswith(folders[1])
     assert evaluate["source"].endswith(folders[2])
     assert evaluate["dev"] == finetune["dev"], "evaluating again must give what finetuning told"
@@ -33,7 +34,7 @@ def test_the_whole_experiment(do, make_run, tmp_path, capsys):
         == len((tmp_path / "outputs" / folders[3] / "predictions.txt").read_text().split("\n")) - 1
     )
     table = capsys.readouterr().out
-    for words in ("always London", "no pretraining", "pretrained"):
+    for words in ("always London", "vanilla", "yes", "no"):
         assert words in table
     assert do("trainer.max_steps=8")["runs"] == result["runs"]
 

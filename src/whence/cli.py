@@ -33,23 +33,32 @@ def main() -> int:
     register_attention_names()
     debug = "debug=true" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra re-raises instead of printing its own report
+    _flags_first()
     try:
         _hydra_main()
+        code = 0
     except Interrupted as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
-        return 75
+        code = 75
     except SystemExit as stop:
         return int(stop.code or 0)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+        code = 130
     except Exception as error:
-        return _tell(error, debug)
+        code = _tell(error, debug)
     if "whence.sweep" in sys.modules:
         from whence.sweep import finish
 
-        return finish()
-    return 0
+        return max(code, finish())
+    return code
+
+
+def _flags_first() -> None:
+    """Let -m stand anywhere: Hydra's parser takes flags only before the first override."""
+    flags = [word for word in sys.argv[1:] if word in ("-m", "--multirun")]
+    if flags:
+        sys.argv[1:] = [flags[0], *(word for word in sys.argv[1:] if word not in flags)]
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -86,7 +95,8 @@ def _sweep_job(config: DictConfig, overrides: list[str]) -> float | None:
         note_job(folder, state="failed", overrides=overrides, error=f"{said} ({folder / 'error.log'})")
         print(f"error: {said}", file=sys.stderr)
         return float("nan")
-    note_job(folder, state="completed", overrides=overrides, runs=result.get("runs") or [result["folder"]])
+    runs = result.get("runs", [result["folder"]] if "folder" in result else [])
+    note_job(folder, state="completed", overrides=overrides, runs=runs)
     return _accuracy(result)
 
 

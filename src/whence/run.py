@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import platform
 import shlex
@@ -26,14 +27,16 @@ from whence.config.compose import compose
 from whence.config.naming import identity, run_directory, settings
 from whence.config.validate import validate
 from whence.errors import ConfigError, DataError
-from whence.logs import log_file, quieten_libraries
+from whence.logs import log_file, quieten_libraries, start_recording, stop_recording
 from whence.reporting.results import RESULT, read_result
-from whence.storage import exclusive, write_atomically, write_json
+from whence.storage import LOCK, exclusive, remove_leftovers, write_atomically, write_json
 from whence.training.devices import check_trainer, describe_device, global_rank, pick_device
 
 log = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
+INPUTS = "inputs.json"
+Inputs = dict[str, str]  # SHA-256 of what a run is made from: files of the corpus, initial weights
 # Overrides that belong to one run and not to the runs before or after it.
 _OWN = ("stage", "init_from", "run_dir", "question", "questions", "samples", "report.runs", "report.into")
 
@@ -67,28 +70,36 @@ class Run:
         kept = [o for o in self.overrides if o.lstrip("+~").split("=", 1)[0] not in _OWN]
         return prepare(compose([*kept, *overrides]), [*kept, *overrides], sweeping=self.sweeping)
 
-    def finished(self) -> dict[str, Any] | None:
+    def finished(self, inputs: Inputs) -> dict[str, Any] | None:
         """The result of this very run when it is there already and was not asked for again."""
         if self.config.rerun or not (self.folder / RESULT).is_file():
             return None
-        self._check_same()
+        self._check_same(inputs)
+        log.info("finished before: %s (rerun=true does it again)", self.folder)
         return read_result(self.folder)
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[None]:
-        """Hold the run's directory, write its configuration and log into it. Raises ConfigError when the directory
-        holds a run of other settings, BusyError when another process is at work there."""
+    def opened(self, inputs: Inputs) -> Iterator[None]:
+        """Hold the run's directory, write configuration and inputs into it, and log there.
+
+        Raises ConfigError when the directory holds anything else than this run, BusyError when another process is at
+        work there (in a sweep it is waited for: jobs may share a pretrained run).
+        """
         if not self.is_main_process:
             yield
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(self.folder):
+        self._check_ours()
+        with exclusive(self.folder, wait=self.sweeping):
             if self.config.rerun:
                 for path in self.folder.iterdir():
-                    if path.name != ".lock":
+                    if path.name != LOCK:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
-            self._check_same()
+            self._check_same(inputs)
+            if self.checkpoints.is_dir():
+                remove_leftovers(self.checkpoints)
             write_atomically(self.folder / CONFIG, OmegaConf.to_yaml(self.config, resolve=True).encode())
+            write_json(self.folder / INPUTS, inputs)
             with log_file(self.folder / "train.log"):
                 yield
 
@@ -111,15 +122,27 @@ class Run:
         }
         if self.is_main_process:
             write_json(self.folder / RESULT, result)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # the next stage of every process looks for this file
         return result | {"folder": str(self.folder)}
 
-    def _check_same(self) -> None:
-        """Refuse to mix two runs in one directory."""
+    def _check_ours(self) -> None:
+        """Refuse to write into, let alone to clear, a folder that something else made."""
+        names = {path.name for path in self.folder.iterdir()}
+        if names - {LOCK} and CONFIG not in names:
+            raise ConfigError(
+                f"run_dir: {self.folder} holds {len(names)} files that are no run of whence ({min(names)}); "
+                "name an empty or a new folder"
+            )
+
+    def _check_same(self, inputs: Inputs) -> None:
+        """Refuse to mix two runs in one directory, or to go on with other data than a run began with."""
         path = self.folder / CONFIG
         if not path.is_file():
             return
         try:
             there = identity(OmegaConf.load(path))  # type: ignore[arg-type]
+            read = json.loads((self.folder / INPUTS).read_text()) if (self.folder / INPUTS).is_file() else inputs
         except (OmegaConfBaseException, OSError, KeyError, ValueError) as error:
             raise DataError(f"{path}: damaged; start the run again with rerun=true") from error
         here = identity(self.config)
@@ -127,6 +150,12 @@ class Run:
             if there.get(key) != here.get(key):
                 raise ConfigError(
                     f"{self.folder} holds a run with {key}={there.get(key)}, this one has {key}={here.get(key)}; "
+                    "rerun=true replaces it, run_dir=PATH puts this one elsewhere"
+                )
+        for name in sorted({*read, *inputs}):
+            if read.get(name) != inputs.get(name):
+                raise DataError(
+                    f"{self.folder} holds a run made from another {name} than there is now; "
                     "rerun=true replaces it, run_dir=PATH puts this one elsewhere"
                 )
 
@@ -152,12 +181,16 @@ def execute(run: Run) -> dict[str, Any]:
     quieten_libraries()
     if threads := run.config.trainer.threads:
         torch.set_num_threads(threads)
-    return build.locate(run.config.stage.action)(run) or {}
+    start_recording()
+    try:
+        return build.locate(run.config.stage.action)(run) or {}
+    finally:
+        stop_recording()
 
 
-def command(overrides: Sequence[str]) -> str:
+def command(overrides: Sequence[str], *, interpreter: str = "python") -> str:
     """The words that repeat a run, quoted for a shell."""
-    return shlex.join(["python", "train.py", *overrides])
+    return shlex.join([interpreter, "train.py", *overrides])
 
 
 def versions() -> dict[str, str]:

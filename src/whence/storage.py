@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 from whence.errors import BusyError, StorageError
 
 _TEMPORARY = ".partial-"
+LOCK = ".lock"
+
+log = logging.getLogger(__name__)
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
@@ -51,15 +55,21 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold a run directory for this process. Raises BusyError when another one does; a dead one holds nothing."""
-    with (folder / ".lock").open("a+") as file:
+def exclusive(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a run directory for this process; a dead one holds nothing.
+
+    When another process has it: wait for its end, or raise BusyError.
+    """
+    with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
             owner = file.read().strip() or "unknown"
-            raise BusyError(f"{folder}: process {owner} is at work here; wait for it or stop it") from error
+            if not wait:
+                raise BusyError(f"{folder}: process {owner} is at work here; wait for it or stop it") from error
+            log.info("waiting for process %s, which is at work in %s", owner, folder)
+            fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))

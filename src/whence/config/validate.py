@@ -83,7 +83,7 @@ FIELDS: dict[str, Field] = {
     "trainer.accelerator": Field((str,), choices=("auto", "cpu", "gpu", "mps")),
     "trainer.devices": Field((int,), low=1),
     "trainer.num_nodes": COUNT,
-    "trainer.strategy": TEXT,
+    "trainer.strategy": Field((str,), choices=("auto", "ddp", "ddp_spawn", "fsdp")),
     "trainer.precision": Field((str,), choices=PRECISIONS),
     "trainer.max_steps": Field((int,), low=1, optional=True),
     "trainer.accumulate_grad_batches": COUNT,

@@ -24,8 +24,6 @@ Index = tuple[int, int]  # (epoch, number of the sample)
 Sequences = tuple[np.ndarray, np.ndarray]  # input and target ids, both (T,)
 Corruption = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-_DRAW_BLOCK = 4096
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -52,7 +50,7 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
         self._starts = self._ends - lengths
         self._corruption = corruption
         self._seed = seed
-        self._block: tuple[int, int] | None = None
+        self._epoch = -1
         self._draws = np.empty((0, DRAWS), dtype=np.uint64)
 
     def __len__(self) -> int:
@@ -65,13 +63,11 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
         return number, (sequence[:-1], sequence[1:])
 
     def _draw(self, epoch: int, number: int) -> np.ndarray:
-        """The draws of one sample; made for a whole block of samples, which is far cheaper than one by one."""
-        block, offset = divmod(number, _DRAW_BLOCK)
-        if self._block != (epoch, block):
-            start = block * _DRAW_BLOCK
-            self._draws = draws(self._seed, "corruption", epoch, start, min(start + _DRAW_BLOCK, len(self)))
-            self._block = (epoch, block)
-        return self._draws[offset]
+        """The draws of one sample; made for a whole epoch at once (32 bytes a document), far cheaper than singly."""
+        if self._epoch != epoch:
+            self._draws = draws(self._seed, "corruption", epoch, 0, len(self))
+            self._epoch = epoch
+        return self._draws[number]
 
 
 class QuestionDataset(Dataset[tuple[int, Sequences]]):
@@ -92,7 +88,8 @@ class KeyedBatches(Sampler[list[Index]]):
 
     Each optimizer step takes the next `batch_size` samples of the shuffled epoch (fewer at an epoch's end) and splits
     them into `shards` micro-batches: one for each process and each accumulation step. This process gets those of
-    `rank`. The steps are the same for any number of processes and any accumulation.
+    `rank`. A step sees the same samples for any number of processes and any accumulation; its parts weigh the same,
+    whatever number of characters they have.
     """
 
     def __init__(
@@ -148,10 +145,11 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def collate(samples: Sequence[tuple[int, Sequences]]) -> Batch:
-    """Pad the samples to their longest. Rounding up to 8 keeps the number of different shapes small."""
-    longest = max(len(inputs) for _, (inputs, _) in samples)
-    width = -(-longest // 8) * 8
+def collate(samples: Sequence[tuple[int, Sequences]], *, longest: int | None = None) -> Batch:
+    """Pad the samples to their longest. Rounding up to 8, but not beyond `longest`, keeps the shapes few."""
+    needed = max(len(inputs) for _, (inputs, _) in samples)
+    rounded = -(-needed // 8) * 8
+    width = rounded if longest is None else max(needed, min(rounded, longest))
     padded = np.full((2, len(samples), width), PAD_ID, dtype=np.int64)
     for row, (_, sequences) in enumerate(samples):
         for side, sequence in enumerate(sequences):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import http.client
 import io
 import logging
 import sys
@@ -17,7 +18,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from whence.errors import DataError, MissingInput, WhenceError
+from whence.errors import DataError, MissingInput, StorageError, WhenceError
 from whence.logs import set_up
 from whence.storage import write_atomically
 
@@ -83,10 +84,13 @@ def fetch(source: Source, into: Path) -> None:
     for address in source.addresses:
         try:
             found = _members(_download(address), source)
-        except (OSError, DataError) as error:
+        except (OSError, DataError, zipfile.BadZipFile, http.client.HTTPException) as error:
             told.append(f"{address}: {error}")
             continue
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be made: {error.strerror}; choose another with --into") from error
         for name, content in found.items():
             write_atomically(folder / name, content)
         log.info("%s: %d files from %s, sums checked", folder, len(found), address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -77,11 +78,6 @@ class CorpusData(pl.LightningDataModule):
         trainer = self.trainer
         accumulate = trainer.accumulate_grad_batches if trainer else 1
         world_size = trainer.world_size if trainer else 1
-        if self.batch_size < accumulate * world_size:
-            raise ConfigError(
-                f"batch size {self.batch_size} cannot be split into {accumulate} accumulation steps "
-                f"on {world_size} processes; raise it or lower trainer.accumulate_grad_batches"
-            )
         batches = KeyedBatches(
             count=len(self.dataset),  # type: ignore[arg-type]
             batch_size=self.batch_size,
@@ -95,7 +91,7 @@ class CorpusData(pl.LightningDataModule):
         return StatelessLoader(
             self.dataset,
             batch_sampler=batches,
-            collate_fn=collate,
+            collate_fn=partial(collate, longest=self.block_size - 1),
             num_workers=self.num_workers,
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )

@@ -26,7 +26,7 @@ class GPT(nn.Module):
     """A character-level language model.
 
     attention, positions, layers: factories; the first is called by the layers, once for each of them.
-    Raises ValueError when n_embd is not a multiple of n_head.
+    Raises ValueError for sizes out of range and when n_embd is not a multiple of n_head.
     """
 
     def __init__(
@@ -43,6 +43,11 @@ class GPT(nn.Module):
         layers: LayersFactory,
     ) -> None:
         super().__init__()
+        for name, size in (("n_layer", n_layer), ("n_head", n_head), ("n_embd", n_embd), ("block_size", block_size)):
+            if size < 1:
+                raise ValueError(f"{name}: expected at least 1, got {size}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout: expected 0 or more and under 1, got {dropout}")
         if n_embd % n_head:
             raise ValueError(f"n_embd={n_embd} is not a multiple of n_head={n_head}")
         shape = AttentionShape(n_embd=n_embd, n_head=n_head, block_size=block_size, dropout=dropout)

@@ -37,16 +37,14 @@ def accuracy_bars(rows: Sequence[tuple[str, float, float, float]], baselines: di
     spread = [[100 * (row[1] - row[2]) for row in rows], [100 * (row[3] - row[1]) for row in rows]]
     axis.barh(places, means, color="#4c72b0", height=0.6)
     axis.errorbar(means, places, xerr=spread, fmt="none", ecolor="#222222", capsize=3)
-    for place, row, mean in zip(places, rows, means, strict=True):
-        axis.text(min(100 * row[3] + 1, 96), place, f"{mean:.1f}%", va="center", fontsize=9)
     for style, (name, value) in zip(("--", ":"), baselines.items(), strict=False):
         axis.axvline(100 * value, color="#c44e52", linestyle=style, label=f"{name} {100 * value:.1f}%")
-    axis.set_yticks(places, [row[0] for row in rows])
+    axis.set_yticks(places, [f"{row[0]}   {100 * row[1]:.1f}%" for row in rows])
     axis.invert_yaxis()
     axis.set_xlim(0, 100)
     axis.set_xlabel("dev questions answered exactly (%), with 95% interval")
     if baselines:
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=8, loc="upper right")
     return figure
 
 

@@ -43,14 +43,14 @@ class Row:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95% interval of the mean: Student's t over seeds; for a single run Wilson's over its questions."""
+        """95% interval of the mean: Student's t over seeds; Wilson's over the questions where seeds do not differ."""
         count = len(self.accuracies)
-        if count == 1:
-            correct = round(self.mean * self.questions)
-            found = binomtest(correct, self.questions).proportion_ci(0.95, method="wilson")
+        variance = sum((a - self.mean) ** 2 for a in self.accuracies) / max(1, count - 1)
+        if variance == 0:  # one seed, or a few that agree by chance: their questions still are a sample
+            asked = self.questions * count
+            found = binomtest(round(self.mean * asked), asked).proportion_ci(0.95, method="wilson")
             return float(found.low), float(found.high)
-        spread = math.sqrt(sum((a - self.mean) ** 2 for a in self.accuracies) / (count - 1) / count)
-        reach = float(stdtrit(count - 1, 0.975)) * spread
+        reach = float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
         return max(0.0, self.mean - reach), min(1.0, self.mean + reach)
 
 
@@ -120,42 +120,58 @@ class Report:
 HEADINGS = ("model", "pretrained", "data", "seeds", "dev accuracy", "95% interval", "parameters", "samples/s")
 FOOTNOTE = (
     "Dev accuracy is exact match, the mean over seeds. Intervals: Student's t over seeds, or Wilson's over the "
-    "questions where there is one seed. Samples/s: finetuning, mean over seeds."
+    "questions where seeds do not differ. Samples/s: finetuning, mean over seeds."
 )
 
 
 def summarise(results: Sequence[dict[str, Any]]) -> Report:
-    """The report of all results that have a dev accuracy; a finetuned model evaluated again counts once."""
-    scored: dict[str, dict[str, Any]] = {}
+    """The report of all results that have a dev accuracy.
+
+    A model that was finetuned and evaluated again, or whose run was copied, counts once: it is known by its weights.
+    Of two runs with one seed and the same settings the newer counts. Other questions are another data set.
+    """
+    scored: dict[tuple[Any, ...], dict[str, Any]] = {}
     for result in results:
         if "dev" in result:
-            model = result["source"] if result["stage"] == "evaluate" else result["folder"]
+            model = (result["attention"], result["seed"], result["weights"], result["inputs"]["dev"])
             if model not in scored or result["stage"] == "finetune":
                 scored[model] = result
+    names = _data_names(list(scored.values()))
     several = len({tuple(result["settings"]) for result in scored.values()}) > 1
-    groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
-    for result in scored.values():
+    groups: dict[tuple[str, str, bool], dict[int, dict[str, Any]]] = {}
+    for result in sorted(scored.values(), key=lambda r: r["finished"]):
         # What all runs have in common needs no place in every row.
         label = " ".join([result["attention"], *(result["settings"] if several else ())])
-        groups.setdefault((result["data"], label, result["pretrained"]), []).append(result)
+        group = groups.setdefault((names[result["inputs"]["dev"]], label, result["pretrained"]), {})
+        if result["seed"] in group:
+            log.warning("two runs of %s have seed %d: the newer counts", label, result["seed"])
+        group[result["seed"]] = result
     rows = [
         Row(
             label=label,
             pretrained=pretrained,
             data=data,
-            parameters=group[0]["parameters"],
-            accuracies=tuple(r["dev"]["accuracy"] for r in group),
-            questions=group[0]["dev"]["total"],
-            samples_per_second=sum(r["samples_per_second"] for r in group) / len(group),
+            parameters=runs[0]["parameters"],
+            accuracies=tuple(r["dev"]["accuracy"] for r in runs),
+            questions=runs[0]["dev"]["total"],
+            samples_per_second=sum(r["samples_per_second"] for r in runs) / len(runs),
         )
         for (data, label, pretrained), group in groups.items()
+        for runs in [list(group.values())]
     ]
     rows.sort(key=lambda row: (row.data, row.pretrained, row.mean))
     baselines: dict[str, dict[str, float]] = {}
     for result in scored.values():
         given = result["baseline"]
         place = given["most_frequent_place"]
-        baselines[result["data"]] = {"always London": given["london"]} | (
+        baselines[names[result["inputs"]["dev"]]] = {"always London": given["london"]} | (
             {f"most frequent place ({place})": given["most_frequent"]} if place != "London" else {}
         )
     return Report(rows, baselines)
+
+
+def _data_names(results: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """A name for each set of dev questions, by its SHA-256: the data set's, with a mark where several share it."""
+    names = {result["inputs"]["dev"]: result["data"] for result in results}
+    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+    return {dev: f"{name} {dev[:4]}" if name in shared else name for dev, name in names.items()}

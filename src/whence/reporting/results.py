@@ -16,8 +16,8 @@ def read_result(folder: Path) -> dict[str, Any]:
     path = folder / RESULT
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        return result | {"folder": str(folder)} if "stage" in result else _refuse(path)
-    except (ValueError, TypeError) as error:
+        return result | {"folder": str(folder)} if {"stage", "inputs"} <= result.keys() else _refuse(path)
+    except (ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a result of whence; remove it or start the run again with rerun=true") from error
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.plugins.hparams import summary_v2
 
 from whence.data.modules import CorpusData
@@ -26,17 +27,20 @@ class RunLogger(TensorBoardLogger):
     def __init__(self, *, save_dir: str) -> None:
         super().__init__(save_dir=save_dir, name="", version="tb", default_hp_metric=False)
 
-    def begin(self, hyperparameters: dict[str, Any], *, trial: str, first_step: int) -> None:
+    @rank_zero_only
+    def begin(
+        self, hyperparameters: dict[str, Any], *, trial: str, first_step: int, metrics: Iterable[str] = ()
+    ) -> None:
         """Write the run's row of hyperparameters; what was logged from `first_step` on is logged again.
 
         Runs with the same `trial` form a group, whose metrics the dashboard averages.
         """
         if first_step:
             self._kwargs["purge_step"] = first_step
-        metrics = [summary_v2.Metric(tag, display_name=name) for tag, name in METRICS.items()]
+        shown = [summary_v2.Metric(tag, display_name=METRICS[tag]) for tag in metrics]
         columns = [summary_v2.HParam(name) for name in hyperparameters]
         writer = self.experiment._get_file_writer()
-        writer.add_summary(summary_v2.hparams_config_pb(hparams=columns, metrics=metrics))
+        writer.add_summary(summary_v2.hparams_config_pb(hparams=columns, metrics=shown))
         writer.add_summary(summary_v2.hparams_pb(hyperparameters, trial_id=trial))
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -45,19 +49,19 @@ class RunLogger(TensorBoardLogger):
     def save(self) -> None:
         self.experiment.flush()
 
-    def show_answers(self, model: GPT, data: CorpusData, answers: Sequence[Answer]) -> None:
+    def show_answers(self, model: GPT, data: CorpusData, answers: Sequence[Answer], step: int) -> None:
         """A table of predictions, and what the model attends to while it reads the first questions."""
         rows = ["| question | gold | prediction | probability |", "|---|---|---|---|"]
         for question, said in list(zip(data.dev, answers, strict=True))[:_TABLE_ROWS]:
             cells = (question.text, question.answer or "", said.text, f"{said.probability:.3f}")
             rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
-        self.experiment.add_text("dev/predictions", "\n".join(rows))
+        self.experiment.add_text("dev/predictions", "\n".join(rows), step)
         device = next(model.parameters()).device
         for number, question in enumerate(data.dev[:_MAPS], 1):
             ids = torch.as_tensor(encode_prompt(question.text, data.vocab), dtype=torch.long, device=device)
             pictures = [(name, weights[0]) for name, weights in model.pictures(ids[None])]
             text = data.vocab.decode(ids.tolist())
-            self.experiment.add_figure(f"attention/question {number}", attention_maps(pictures, text))
+            self.experiment.add_figure(f"attention/question {number}", attention_maps(pictures, text), step)
         self.experiment.flush()
 
 

@@ -8,13 +8,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from whence.data.corpus import Question
+from whence.data.corpus import Question, fingerprint
 from whence.data.modules import CorpusData
 from whence.errors import DataError
 from whence.reporting.results import RESULT, read_result
 from whence.run import Run
-from whence.stages.common import answer, build_model, initial_model, load_data, score, tell_score, write_predictions
-from whence.training.checkpoints import StoredModel
+from whence.stages.common import (
+    answer,
+    build_model,
+    initial_model,
+    inputs,
+    load_data,
+    score,
+    tell_score,
+    write_predictions,
+)
+from whence.training.checkpoints import StoredModel, weights_digest
 from whence.training.devices import pick_device
 from whence.vocab import describe
 
@@ -23,24 +32,12 @@ log = logging.getLogger(__name__)
 
 def evaluate(run: Run) -> dict[str, Any]:
     """Score the answers to the dev questions, or to a file of one's own with answers."""
-    if result := run.finished():
-        log.info("finished before: %s (rerun=true does it again)", run.folder)
-        return result
-    data, stored = _model_and_data(run)
-    questions = _questions(run, data, data.dev, inputs_only=False)
-    with run.opened():
-        return _answer_all(run, data, stored, questions, scored=True)
+    return _answer_all(run, scored=True)
 
 
 def predict(run: Run) -> dict[str, Any]:
     """Answer the test questions, or a file of one's own; no answers are needed."""
-    if result := run.finished():
-        log.info("finished before: %s (rerun=true does it again)", run.folder)
-        return result
-    data, stored = _model_and_data(run)
-    questions = _questions(run, data, None, inputs_only=True)
-    with run.opened():
-        return _answer_all(run, data, stored, questions, scored=False)
+    return _answer_all(run, scored=False)
 
 
 def ask(run: Run) -> None:
@@ -77,36 +74,38 @@ def _model_and_data(run: Run) -> tuple[CorpusData, StoredModel | None]:
     return data, initial_model(run, data)
 
 
-def _questions(run: Run, data: CorpusData, default: list[Question] | None, *, inputs_only: bool) -> list[Question]:
-    if run.config.questions is None and default is not None:
-        return default
-    path = Path(run.config.questions) if run.config.questions else data.corpus.test
+def _answer_all(run: Run, *, scored: bool) -> dict[str, Any]:
+    data, stored = _model_and_data(run)
+    path = Path(run.config.questions) if run.config.questions else data.corpus.dev if scored else data.corpus.test
     key = "questions" if run.config.questions else data.corpus.key
-    return data.questions(path, inputs_only=inputs_only, key=key)
-
-
-def _answer_all(
-    run: Run, data: CorpusData, stored: StoredModel | None, questions: list[Question], *, scored: bool
-) -> dict[str, Any]:
+    questions = data.questions(path, inputs_only=not scored, key=key)
+    made_from = inputs(data, stored, "train") | {"dev" if scored else "questions": fingerprint(path)}
+    if result := run.finished(made_from):
+        return result
     model = build_model(run, data, stored)
-    started = time.monotonic()
-    answers = answer(model, questions, data, pick_device(run.config.trainer.accelerator))
-    write_predictions(run.folder, questions, answers)
-    seconds = time.monotonic() - started
-    result: dict[str, Any] = {
-        "model": run.plain["model"],
-        "parameters": model.parameter_count(),
-        "source": str(stored.run) if stored else None,
-        "pretrained": _was_pretrained(stored),
-        "questions": len(questions),
-        "seconds": round(seconds, 2),
-        "samples_per_second": round(len(questions) / seconds, 2),
-    }
-    if scored:
-        result |= score(questions, answers, data.train)
-        tell_score(result, questions, answers)
-    log.info("predictions: %s", run.folder / "predictions.txt")
-    return run.write_result(**result)
+    with run.opened(made_from):
+        started = time.monotonic()
+        answers = answer(model, questions, data, pick_device(run.config.trainer.accelerator))
+        seconds = time.monotonic() - started
+        result = {
+            "model": run.plain["model"],
+            "parameters": model.parameter_count(),
+            "inputs": made_from,
+            "weights": weights_digest(model.state_dict()),
+            "pretrained": _was_pretrained(stored),
+            "source": str(stored.run) if stored else None,
+            "questions": len(questions),
+            "seconds": round(seconds, 2),
+            "samples_per_second": round(len(questions) / seconds, 2),
+        }
+        if scored:
+            result |= score(questions, answers, data.train)
+        if run.is_main_process:
+            write_predictions(run.folder, questions, answers)
+            if scored:
+                tell_score(result, questions, answers)
+            log.info("predictions: %s", run.folder / "predictions.txt")
+        return run.write_result(**result)
 
 
 def _was_pretrained(stored: StoredModel | None) -> bool:

@@ -16,8 +16,8 @@ from whence.errors import ConfigError, DataError, MissingInput
 from whence.evaluation.decoding import Answer, greedy_answers
 from whence.evaluation.exact_match import Score, always, exact_match, most_frequent
 from whence.models.gpt import GPT
-from whence.reporting.results import RESULT, find_results
-from whence.run import Run, command
+from whence.reporting.results import RESULT, find_results, read_result
+from whence.run import Inputs, Run, command, python
 from whence.storage import write_atomically
 from whence.training.checkpoints import StoredModel, newest_checkpoint, read_model
 
@@ -60,10 +60,21 @@ def initial_model(run: Run, data: CorpusData) -> StoredModel | None:
     return stored
 
 
+def inputs(data: CorpusData, stored: StoredModel | None, *files: str) -> Inputs:
+    """What a run is made from, by its SHA-256: the named files of the corpus and the initial weights."""
+    found = {name: data.corpus.fingerprint(name) for name in ("documents", *files)}
+    return found if stored is None else found | {"initial weights": stored.digest}
+
+
 def build_model(run: Run, data: CorpusData, stored: StoredModel | None) -> GPT:
     """The configured model with the stored weights, or with new ones drawn from the run's seed."""
     torch.manual_seed(run.config.seed)
     model = build.build_model(run.plain["model"], vocab_size=len(data.vocab))
+    if model.max_length < data.block_size - 1:
+        raise ConfigError(
+            f"model.attention: it takes {model.max_length} positions, samples of block_size={data.block_size} have "
+            f"up to {data.block_size - 1}; let it take more or lower model.block_size"
+        )
     if stored is not None:
         model.load_state_dict(stored.weights)
     return model
@@ -126,18 +137,25 @@ def _matching_run(run: Run, data: CorpusData) -> Path:
     """The finished run of the stage before with this model, seed and data."""
     stage = run.config.stage.init_from_stage
     expected = run.neighbour(f"stage={stage}")
+    documents = data.corpus.fingerprint("documents")
     if (expected.folder / RESULT).is_file():
+        if read_result(expected.folder)["inputs"].get("documents") != documents:
+            raise DataError(
+                f"{expected.folder} was made from other documents than {data.corpus.documents} holds now; "
+                f"make it again: {command([*expected.overrides, 'rerun=true'], interpreter=python())}"
+            )
         return expected.folder
     there = find_results(Path(run.config.run_root) / stage)
-    documents = data.corpus.fingerprint("documents")
     matching = [
         r
         for r in there
-        if r.get("model") == run.plain["model"] and r["seed"] == run.config.seed and r["documents"] == documents
+        if r.get("model") == run.plain["model"]
+        and r["seed"] == run.config.seed
+        and r["inputs"].get("documents") == documents
     ]
     if len(matching) == 1:
         return Path(matching[0]["folder"])
-    make = command(expected.overrides)
+    make = command(expected.overrides, interpreter=python())
     if matching:
         names = ", ".join(r["folder"] for r in matching)
         raise MissingInput(f"init_from: {len(matching)} {stage} runs match ({names}); choose one: init_from=PATH")

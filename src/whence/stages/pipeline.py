@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from whence.errors import ConfigError
 from whence.reporting.report import summarise
 from whence.run import Run, command, execute, python
 
@@ -13,10 +14,16 @@ log = logging.getLogger(__name__)
 
 def pipeline(run: Run) -> dict[str, Any]:
     """Do every link of the chain; what is finished is not repeated, what was interrupted goes on."""
+    if run.config.init_from != "auto":
+        raise ConfigError("init_from: the whole experiment makes its own models; name a stage: stage=finetune")
+    if any(word.startswith("run_dir=") for word in run.overrides):
+        raise ConfigError("run_dir: the whole experiment has several runs; use run_root=PATH, or name a stage")
     results: list[dict[str, Any]] = []
     for number, link in enumerate(run.plain["stage"]["chain"], 1):
         step = run.neighbour(*link)
-        log.info("\n[%d/%d] %s", number, len(run.plain["stage"]["chain"]), command(step.overrides))
+        log.info(
+            "\n[%d/%d] %s", number, len(run.plain["stage"]["chain"]), command(step.overrides, interpreter=python())
+        )
         results.append(execute(step))
     if run.is_main_process and not run.sweeping:
         summarise(results).print("Closed-book recall: where was X born?")

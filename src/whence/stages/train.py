@@ -13,20 +13,22 @@ from whence import build
 from whence.data.datasets import Batch, collate
 from whence.data.modules import CorpusData
 from whence.data.questions import encode_row
+from whence.errors import ConfigError
 from whence.models.gpt import GPT
-from whence.reporting.tensorboard import RunLogger
+from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
 from whence.stages.common import (
     answer,
     build_model,
     initial_model,
+    inputs,
     load_data,
     score,
     tell_score,
     write_predictions,
 )
 from whence.training.callbacks import Checkpoints, ExactMatchMonitor
-from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint
+from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
 from whence.training.devices import pick_device
 from whence.training.module import LanguageModel
 from whence.training.progress import ProgressReport
@@ -36,28 +38,31 @@ log = logging.getLogger(__name__)
 
 def train(run: Run) -> dict[str, Any]:
     """Train to the end, from where the last call stopped; a finished run is reported and not repeated."""
-    if result := run.finished():
-        log.info("finished before: %s (rerun=true does it again)", run.folder)
-        return result
     data = load_data(run)
     stored = initial_model(run, data)
+    made_from = inputs(data, stored, *(("train", "dev") if data.dev else ()))
+    if result := run.finished(made_from):
+        return result
     model = build_model(run, data, stored)
     training = run.plain["training"]
     scratch = "epochs_from_scratch" if stored is None and "epochs_from_scratch" in training else "epochs"
     steps = training[scratch] * data.steps_per_epoch
     steps = min(steps, run.config.trainer.max_steps or steps)
-    with run.opened():
+    module = _module(run, data, model, steps)
+    with run.opened(made_from):
+        if result := run.finished(made_from):  # another job of the sweep has done it meanwhile
+            return result
         log.info(
             "%s: %s parameters, %d steps of %d samples, %s -> %s",
             run.config.stage.name, f"{model.parameter_count():,}", steps, training["batch_size"],
             run.config.model.name, run.folder,
         )  # fmt: skip
-        module = _module(run, data, model, steps)
         progress = fit(run, data, module, steps)
         result = {
             "model": run.plain["model"],
             "parameters": model.parameter_count(),
-            "documents": data.corpus.fingerprint("documents"),
+            "inputs": made_from,
+            "weights": weights_digest(model.state_dict()),
             "pretrained": stored is not None,
             "source": str(stored.run) if stored else None,
             "steps": steps,
@@ -65,11 +70,11 @@ def train(run: Run) -> dict[str, Any]:
             "samples_per_second": round(progress.samples_per_second, 2),
         }
         if data.dev:
-            result |= ask_dev(run, data, model)
+            result |= ask_dev(run, data, model, steps)
         return run.write_result(**result)
 
 
-def ask_dev(run: Run, data: CorpusData, model: GPT) -> dict[str, Any]:
+def ask_dev(run: Run, data: CorpusData, model: GPT, step: int) -> dict[str, Any]:
     """Answer the dev questions, write the predictions and show them on the dashboard."""
     answers = answer(model, data.dev, data, pick_device(run.config.trainer.accelerator))
     result = score(data.dev, answers, data.train)
@@ -77,7 +82,7 @@ def ask_dev(run: Run, data: CorpusData, model: GPT) -> dict[str, Any]:
         write_predictions(run.folder, data.dev, answers)
         tell_score(result, data.dev, answers)
         if "tensorboard" in run.config.logger:
-            RunLogger(save_dir=str(run.folder)).show_answers(model, data, answers)
+            RunLogger(save_dir=str(run.folder)).show_answers(model, data, answers, step)
     return result
 
 
@@ -125,7 +130,8 @@ def loggers(run: Run, module: LanguageModel, first_step: int) -> list[Any]:
     made = [build.build(node, path=f"logger.{name}") for name, node in run.plain["logger"].items()]
     for logger in made:
         if isinstance(logger, RunLogger):
-            logger.begin(_hyperparameters(run, module), trial=_trial(run), first_step=first_step)
+            metrics = METRICS if run.plain["stage"]["init_from_stage"] else ("train/loss",)
+            logger.begin(_hyperparameters(run, module), trial=_trial(run), first_step=first_step, metrics=metrics)
     return made
 
 
@@ -135,6 +141,13 @@ def dev_batch(data: CorpusData) -> Batch:
 
 
 def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel:
+    options = run.config.trainer
+    shards = options.accumulate_grad_batches * options.devices * options.num_nodes
+    if data.batch_size < shards:
+        raise ConfigError(
+            f"a batch of {data.batch_size} cannot be split into {shards} parts (processes times accumulation steps); "
+            "raise the recipe's batch_size or lower trainer.accumulate_grad_batches"
+        )
     factor = build.build(
         run.plain["schedule"],
         path="schedule",
@@ -148,7 +161,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel
         spec=run.plain["model"],
         vocab=data.vocab,
         seed=run.config.seed,
-        optimizer=build.build(run.plain["optimizer"], path="optimizer"),
+        optimizer=build.build(run.plain["optimizer"], path="optimizer", model=model),
         factor=factor,
         where=data.lines,
     )

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from whence.errors import DataError, MissingInput
-from whence.storage import remove_leftovers, write_atomically, write_json
+from whence.storage import write_atomically, write_json
 from whence.training.module import FORMAT
 from whence.vocab import CharVocab
 
@@ -38,6 +37,11 @@ class StoredModel:
     vocab: CharVocab
     weights: dict[str, torch.Tensor]
     step: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights, which tells the same model wherever its file lies."""
+        return weights_digest(self.weights)
 
     @property
     def run(self) -> Path:
@@ -78,9 +82,6 @@ class AtomicCheckpointIO(CheckpointIO):
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest intact checkpoint of a folder, or None when there is none; damaged ones are told in the log."""
-    if not folder.is_dir():
-        return None
-    remove_leftovers(folder)
     entries = _manifest(folder)
     for entry in reversed(entries):
         path = folder / entry["file"]
@@ -105,10 +106,10 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
             raise DataError(problem)
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+    except Exception as error:  # whatever a file that is no checkpoint makes of torch's reader
         raise DataError(f"{path}: not a readable checkpoint (damaged, or not one of torch's)") from error
     header = content.get("whence") if isinstance(content, dict) else None
-    if not isinstance(header, dict):
+    if not isinstance(header, dict) or "state_dict" not in content:
         raise DataError(f"{path}: expected a checkpoint made by whence, got another program's")
     if header.get("format", 0) > FORMAT:
         raise DataError(f"{path}: format {header['format']} is newer than this version reads ({FORMAT}); update whence")
@@ -121,6 +122,15 @@ def read_model(path: Path) -> StoredModel:
     header = content["whence"]
     weights = {name.removeprefix("model."): tensor for name, tensor in content["state_dict"].items()}
     return StoredModel(path, header["model"], CharVocab(header["vocab"]), weights, content["global_step"])
+
+
+def weights_digest(weights: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over names and values of weights."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _manifest(folder: Path) -> list[dict[str, Any]]:

@@ -51,8 +51,9 @@ def describe_device(device: torch.device) -> str:
 
 
 def global_rank() -> int:
-    """This process' number among those that Lightning or an external launcher started for one run."""
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+    """Zero for the main process of a run and for no other."""
+    for name in ("RANK", "SLURM_PROCID"):
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name])
-    return 0
+    # Lightning's own launcher numbers nodes and the processes of each; only the very first has both at zero.
+    return max(int(os.environ.get(name) or 0) for name in ("NODE_RANK", "LOCAL_RANK"))

@@ -19,8 +19,6 @@ from whence.vocab import PAD_ID, CharVocab
 
 FORMAT = 1  # of the checkpoint; raise it when older ones can no longer be read
 
-OptimizerFactory = Callable[[GPT], Optimizer]
-
 
 class LanguageModel(pl.LightningModule):
     """Next-character training: cross-entropy on every target that is not PAD.
@@ -36,7 +34,7 @@ class LanguageModel(pl.LightningModule):
         spec: dict[str, Any],
         vocab: CharVocab,
         seed: int,
-        optimizer: OptimizerFactory,
+        optimizer: Optimizer,
         factor: Callable[[int], float],
         clip: float = 1.0,
         where: Callable[[list[int]], str] = str,
@@ -75,7 +73,9 @@ class LanguageModel(pl.LightningModule):
         self.log("train/grad_norm", norm)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self.model)
+        optimizer = self._optimizer
+        # A fused optimizer would undo 16-bit loss scaling in its step, after the gradients were clipped.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         scheduler = LambdaLR(optimizer, lambda step: self._factor(step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -12,6 +12,13 @@ from torch.optim import AdamW, Muon, Optimizer
 DECAYS = ("course", "matrices")
 
 
+def _check(betas: list[float], weight_decay: float) -> None:
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"optimizer.betas: expected two numbers from 0 to under 1, got {betas}")
+    if weight_decay < 0:
+        raise ValueError(f"optimizer.weight_decay: expected at least 0, got {weight_decay}")
+
+
 def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float, decay: str = "course") -> AdamW:
     """AdamW (Loshchilov & Hutter 2019) over the parameters of `model` in two groups.
 
@@ -20,6 +27,7 @@ def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: floa
     """
     if decay not in DECAYS:
         raise ValueError(f"optimizer.decay: expected one of {', '.join(DECAYS)}, got {decay}")
+    _check(betas, weight_decay)
     linear = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
@@ -33,6 +41,7 @@ def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: floa
 def muon(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float) -> Optimizer:
     """Muon (Jordan et al. 2024; scaled to AdamW's step as in Liu et al. 2025, "Muon is Scalable for LLM Training") for
     the weight matrices inside the layers, AdamW without decay for everything else, at one learning rate."""
+    _check(betas, weight_decay)
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("layers.")]
     inside = {id(parameter) for parameter in matrices}
     rest = [p for p in model.parameters() if id(p) not in inside]

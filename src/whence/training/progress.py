@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class ProgressReport(pl.Callback):
     """Samples per second, loss, exact match and the time that is left; also logs tokens/s and the learning rate.
 
-    `samples_per_second` is the average over the steps that this process took.
+    `samples_per_second` is the average over the whole run, the time between interruption and resuming left out.
     """
 
     def __init__(self, title: str, *, every_seconds: float = 5.0) -> None:
@@ -27,11 +27,19 @@ class ProgressReport(pl.Callback):
         self.every_seconds = every_seconds
         self.samples = 0
         self.seconds = 0.0
+        self._seconds_before = 0.0
         self._bar: Progress | None = None
         self._task: Any = None
         self._tokens = torch.zeros(())
         self._mark = (0, 0.0)
         self._told_at = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"samples": self.samples, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.samples = state_dict["samples"]
+        self.seconds = self._seconds_before = state_dict["seconds"]
 
     @property
     def samples_per_second(self) -> float:
@@ -40,7 +48,7 @@ class ProgressReport(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
         self._first_step = trainer.global_step
-        self._mark = (0, self._started)
+        self._mark = (self.samples, self._started)
         self._told_at = self._started
         self._tokens = torch.zeros((), device=pl_module.device)
         if sys.stderr.isatty() and trainer.is_global_zero:
@@ -63,16 +71,18 @@ class ProgressReport(pl.Callback):
         self.samples += len(batch.inputs) * trainer.world_size
         self._tokens += (batch.targets != PAD_ID).sum()
         now = time.monotonic()
-        self.seconds = now - self._started
+        self.seconds = self._seconds_before + now - self._started
         last = trainer.global_step >= trainer.max_steps
         samples, then = self._mark
         if now - then >= (0.5 if self._bar else self.every_seconds) or last:
             speed = (self.samples - samples) / (now - then)
             pl_module.log("speed/samples_per_second", speed, rank_zero_only=True)
-            pl_module.log("speed/tokens_per_second", float(self._tokens) / (now - then), rank_zero_only=True)
+            pl_module.log(
+                "speed/tokens_per_second", float(self._tokens) * trainer.world_size / (now - then), rank_zero_only=True
+            )
             self._tokens.zero_()
             self._mark = (self.samples, now)
-            self._tell(trainer, speed)
+            self._tell(trainer, speed, now)
         pl_module.log("train/lr", trainer.optimizers[0].param_groups[0]["lr"], rank_zero_only=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -81,16 +91,16 @@ class ProgressReport(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._stop()
 
-    def _tell(self, trainer: pl.Trainer, speed: float) -> None:
+    def _tell(self, trainer: pl.Trainer, speed: float, now: float) -> None:
         figures = f"{speed:,.0f} samples/s  loss {float(trainer.callback_metrics['train/loss']):.3f}"
         if "dev/exact_match" in trainer.callback_metrics:
             figures += f"  dev {100 * float(trainer.callback_metrics['dev/exact_match']):.1f}%"
         done, total = trainer.global_step, trainer.max_steps
         if self._bar:
             self._bar.update(self._task, completed=done, figures=figures)
-        pace = self.seconds / max(1, done - self._first_step)
-        left = time.strftime("%H:%M:%S", time.gmtime(pace * (total - done)))
-        now = time.monotonic()
+        pace = (now - self._started) / max(1, done - self._first_step)
+        seconds = round(pace * (total - done))
+        left = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
         if now - self._told_at >= self.every_seconds or done >= total:
             self._told_at = now
             line = f"{self.title}  step {done}/{total}  {figures}  {left} left"
