@@ -27,7 +27,7 @@ from whence.stages.common import (
     tell_score,
     write_predictions,
 )
-from whence.training.callbacks import Checkpoints, ExactMatchMonitor
+from whence.training.callbacks import Checkpoints, ExactMatchMonitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
 from whence.training.devices import pick_device
 from whence.training.module import LanguageModel
@@ -120,7 +120,8 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> Progre
         use_distributed_sampler=False,
     )
     data.plan(steps, lambda: trainer.global_step)
-    trainer.fit(module, datamodule=data, ckpt_path=resume)
+    with handlers_kept():
+        trainer.fit(module, datamodule=data, ckpt_path=resume)
     assert trainer.global_step == steps, f"{trainer.global_step} steps taken of {steps}"
     return progress
 

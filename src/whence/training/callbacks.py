@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +21,41 @@ from whence.evaluation.exact_match import Score, teacher_forced_matches
 log = logging.getLogger(__name__)
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Put the signal handlers back afterwards: after an error Lightning leaves its own, and the callback below its."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 class Checkpoints(pl.Callback):
     """Saves the state every `every_seconds`, at the end, and when a signal asks the run to stop.
 
     Only between optimizer steps: a state in the middle of an accumulation has gradients that no checkpoint holds.
     A signal sets a flag; the state is saved at the next such moment, then `Interrupted` ends the run. A second one
-    ends it at once.
+    ends it at once. To be used within `handlers_kept`.
     """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, folder: Path, *, every_seconds: float) -> None:
         self.folder = folder
         self.every_seconds = every_seconds
         self._received: signal.Signals | None = None
-        self._previous: dict[signal.Signals, Any] = {}
         self._saved_at = 0.0
         self._saved_step = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._saved_at = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._receive) for number in self.SIGNALS}
+            for number in SIGNALS:
+                signal.signal(number, self._receive)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -58,17 +73,6 @@ class Checkpoints(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._restore_handlers()
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._restore_handlers()
-
-    def _restore_handlers(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
 
     def _leave(self, trainer: pl.Trainer) -> str:
         """Save, and say how far the run came; a state that cannot be saved must not keep a run from stopping."""
