@@ -32,12 +32,7 @@ def pipeline(run: Run) -> dict[str, Any]:
 
 
 def _tell_next(run: Run) -> None:
-    call = f"{python()} train.py"
-    more = " ".join(command(run.overrides).split(" ")[2:])
-    log.info(
-        "\nNext:\n"
-        "  %s stage=ask %s\n"
-        "  %s -m attention=vanilla,synthesizer seed=0,1,2 %s\n"
-        "  make dashboard",
-        call, more, call, more,
-    )  # fmt: skip
+    kept = [word for word in run.overrides if word.split("=")[0] not in ("attention", "model/attention", "seed")]
+    sweep = ["-m", "attention=vanilla,synthesizer", "seed=0,1,2", *kept]
+    calls = [command(words, interpreter=python()) for words in (["stage=ask", *run.overrides], sweep)]
+    log.info("\nNext:\n  %s\n  %s\n  make dashboard", *calls)
