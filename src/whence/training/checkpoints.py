@@ -109,10 +109,10 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     except Exception as error:  # whatever a file that is no checkpoint makes of torch's reader
         raise DataError(f"{path}: not a readable checkpoint (damaged, or not one of torch's)") from error
     header = content.get("whence") if isinstance(content, dict) else None
+    if isinstance(header, dict) and header.get("format", 0) > FORMAT:
+        raise DataError(f"{path}: format {header['format']} is newer than this version reads ({FORMAT}); update whence")
     if not isinstance(header, dict) or "state_dict" not in content:
         raise DataError(f"{path}: expected a checkpoint made by whence, got another program's")
-    if header.get("format", 0) > FORMAT:
-        raise DataError(f"{path}: format {header['format']} is newer than this version reads ({FORMAT}); update whence")
     return content
 
 
