@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from whence.models.attention.alibi import AlibiAttention
-from whence.models.attention.base import AttentionShape
+from whence.models.attention.base import AttentionShape, Layout
 from whence.models.attention.linear import LinearAttention
 from whence.models.attention.rope import RotaryAttention
+from whence.models.attention.sliding_window import SlidingWindowAttention
 from whence.models.attention.synthesizer import SynthesizerAttention
 from whence.models.attention.synthesizer_factorized_dense import FactorizedDenseSynthesizerAttention
 from whence.models.attention.synthesizer_mixture import SynthesizerMixtureAttention
@@ -32,6 +33,13 @@ def ramp(module):
 
 def x(length):
     return torch.cos(torch.arange(2 * length * 12, dtype=torch.float64) * 0.3).view(2, length, 12)
+
+
+def layout(length):
+    """The first sequence has a MASK at its places 1 and 6, the second none."""
+    marks = torch.zeros(2, length, dtype=torch.bool)
+    marks[0, [place for place in (1, 6) if place < length]] = True
+    return Layout(2, length, marks)
 
 
 def linear(layer, vector):
@@ -78,6 +86,11 @@ def synthesizer(layer, rows, head, t, s):
     return sum(hidden[d] * float(layer.w2[d, s]) for d in range(D)) + float(layer.b2[s])
 
 
+def synthesizer_per_head(layer, rows, head, t, s):
+    hidden = relu(head_of(linear(layer.w1, rows[t]), head))
+    return sum(hidden[d] * float(layer.w2[head, d, s]) for d in range(D)) + float(layer.b2[head, s])
+
+
 def mixture(layer, rows, head, t, s):
     one, two = (math.exp(float(value)) for value in layer.mixture)
     parts = one * synthesizer(layer, rows, head, t, s) + two * vanilla(layer, rows, head, t, s)
@@ -98,16 +111,17 @@ def factorized_dense(layer, rows, head, t, s):
     return linear(layer.coarse, hidden)[s // width] * linear(layer.fine, hidden)[s % width]
 
 
-def softmax(score):
-    def weights(layer, rows, head, t):
-        scores = [score(layer, rows, head, t, s) for s in range(t + 1)]
+def softmax(score, limited=False):
+    def weights(layer, rows, head, t, marks):
+        seen = [s for s in range(t + 1) if not limited or t - s < 3 or marks[s] or marks[t]]
+        scores = [score(layer, rows, head, t, s) if s in seen else -math.inf for s in range(t + 1)]
         powers = [math.exp(value - max(scores)) for value in scores]
         return [power / sum(powers) for power in powers]
 
     return weights
 
 
-def feature_map(layer, rows, head, t):
+def feature_map(layer, rows, head, t, marks):
     def phi(vector):
         return [value + 1 if value > 0 else math.exp(value) for value in vector]
 
@@ -121,7 +135,9 @@ VARIANTS = [
     pytest.param(RotaryAttention, {}, softmax(rope), id="rope"),
     pytest.param(AlibiAttention, {}, softmax(alibi), id="alibi"),
     pytest.param(SynthesizerAttention, {}, softmax(synthesizer), id="synthesizer"),
+    pytest.param(SynthesizerAttention, {"per_head": True}, softmax(synthesizer_per_head), id="synthesizer per head"),
     pytest.param(SynthesizerMixtureAttention, {}, softmax(mixture), id="mixture"),
+    pytest.param(SlidingWindowAttention, {"window": 3}, softmax(vanilla, limited=True), id="sliding window"),
     pytest.param(RandomSynthesizerAttention, {}, softmax(random), id="random"),
     pytest.param(RandomSynthesizerAttention, {"trainable": False}, softmax(random), id="fixed random"),
     pytest.param(RandomSynthesizerAttention, {"rank": 3}, softmax(factorized_random), id="factorized random"),
@@ -133,7 +149,7 @@ VARIANTS = [
 @pytest.mark.parametrize(("variant", "options", "weights"), VARIANTS)
 @pytest.mark.parametrize("length", [1, 2, 9])
 def test_it_is_its_equation(variant, options, weights, length):
-    layer, data = ramp(variant(SHAPE, **options)), x(length)
+    layer, data, seen = ramp(variant(SHAPE, **options)), x(length), layout(length)
     expected = torch.zeros_like(data)
     for b in range(2):
         rows = data[b].tolist()
@@ -141,14 +157,14 @@ def test_it_is_its_equation(variant, options, weights, length):
         for t in range(length):
             mixed = []
             for head in range(SHAPE.n_head):
-                shares = weights(layer, rows, head, t)
-                picture = layer.weights(data)[b, head, t].tolist()
+                shares = weights(layer, rows, head, t, seen.marks[b].tolist())
+                picture = layer.weights(data, seen)[b, head, t].tolist()
                 assert picture == pytest.approx([*shares, *[0.0] * (length - t - 1)], abs=1e-5)
                 columns = zip(*(head_of(value, head) for value in values[: t + 1]), strict=True)
                 mixed += [dot(shares, column) for column in columns]
             expected[b, t] = torch.tensor(linear(layer.proj, mixed), dtype=torch.float64)
     # alibi, rope and linear keep small float32 constants
-    assert torch.allclose(layer(data), expected, atol=1e-5 if variant in FLOAT32 else 1e-10)
+    assert torch.allclose(layer(data, seen), expected, atol=1e-5 if variant in FLOAT32 else 1e-10)
 
 
 FLOAT32 = (AlibiAttention, RotaryAttention, LinearAttention)
@@ -198,6 +214,7 @@ def test_a_fixed_random_synthesizer_brings_its_matrix_along():
         (RandomSynthesizerAttention, {"rank": 0}, "rank"),
         (FactorizedDenseSynthesizerAttention, {"rows": 3}, "divisor of block_size=10"),
         (SynthesizerAttention, {"columns": 11}, "columns"),
+        (SlidingWindowAttention, {"window": 0}, "window"),
     ],
 )
 def test_impossible_options_name_their_key(variant, options, said):

@@ -15,8 +15,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from whence.models.attention.base import AttentionShape
+from whence.models.attention.base import AttentionShape, Layout
 from whence.models.layers import AttentionFactory, Layers, Picture
+from whence.vocab import MASK_ID
 
 PositionsFactory = Callable[..., nn.Module]
 LayersFactory = Callable[..., Layers]
@@ -65,12 +66,12 @@ class GPT(nn.Module):
 
         Raises ValueError for longer sequences.
         """
-        return self.head(self.ln_f(self.layers(self._embed(ids))))
+        return self.head(self.ln_f(self.layers(self._embed(ids), layout(ids))))
 
     @torch.no_grad()
     def pictures(self, ids: torch.Tensor) -> list[Picture]:
         """What the layers attend to while the model reads ids, (B, T)."""
-        return self.layers.pictures(self._embed(ids))
+        return self.layers.pictures(self._embed(ids), layout(ids))
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
@@ -79,6 +80,10 @@ class GPT(nn.Module):
         if ids.shape[1] > self.max_length:
             raise ValueError(f"sequence of {ids.shape[1]} positions, this model takes at most {self.max_length}")
         return self.drop(self.positions(self.tok_emb(ids)))  # (B, T, C)
+
+
+def layout(ids: torch.Tensor) -> Layout:
+    return Layout(*ids.shape, marks=ids == MASK_ID)
 
 
 def init_weights(module: nn.Module) -> None:

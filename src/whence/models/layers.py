@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape
+from whence.models.attention.base import Attention, AttentionShape, Layout
 
 AttentionFactory = Callable[[AttentionShape], Attention]
 Picture = tuple[str, torch.Tensor]  # a name, and weights (B, H, queries, keys) whose rows sum to 1
@@ -33,8 +33,8 @@ class Block(nn.Module):
         self.ln2 = nn.LayerNorm(shape.n_embd)
         self.mlp = mlp(shape)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.attn(self.ln1(x))
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        x = x + self.attn(self.ln1(x), layout)
         return x + self.mlp(self.ln2(x))
 
 
@@ -43,11 +43,11 @@ class Layers(nn.Module):
 
     max_length: int
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Causally, (B, T, C) to (B, T, C)."""
         raise NotImplementedError
 
-    def pictures(self, x: torch.Tensor) -> list[Picture]:
+    def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
         """What is attended to while x is read."""
         raise NotImplementedError
 
@@ -61,15 +61,15 @@ class Stack(Layers):
         self.blocks = nn.ModuleList(blocks)
         self.max_length = min(block.attn.max_length for block in blocks)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         for block in self.blocks:
-            x = block(x)
+            x = block(x, layout)
         return x
 
-    def pictures(self, x: torch.Tensor) -> list[Picture]:
+    def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
         shown = []
         for number, block in enumerate(self.blocks, 1):
             assert isinstance(block, Block)
-            shown.append((f"layer {number}", block.attn.weights(block.ln1(x))))
-            x = block(x)
+            shown.append((f"layer {number}", block.attn.weights(block.ln1(x), layout)))
+            x = block(x, layout)
         return shown

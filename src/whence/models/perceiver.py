@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import AttentionShape
+from whence.models.attention.base import AttentionShape, Layout
 from whence.models.layers import AttentionFactory, Layers, Picture, Stack, mlp
 
 
@@ -86,22 +86,26 @@ class PerceiverStack(Layers):
         inner = replace(shape, block_size=bottleneck)
         self.middle = Stack(shape=inner, n_layer=n_layer - 2, attention=attention)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         latents, queries, reads = self._down_parts(x)
         z = latents + self.down(queries, x, reads)
-        z = self.middle(z + self.down_mlp(self.down_ln2(z)))
+        z = self.middle(z + self.down_mlp(self.down_ln2(z)), self._inner(z))
         keys, reads = self._up_parts(x, z)
         out = x + self.up(x, keys, reads)
         return out + self.up_mlp(self.up_ln2(out))
 
-    def pictures(self, x: torch.Tensor) -> list[Picture]:
+    def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
         """Latents reading inputs, the layers between latents, outputs reading latents."""
         latents, queries, reads = self._down_parts(x)
         z = latents + self.down(queries, x, reads)
         z = z + self.down_mlp(self.down_ln2(z))
-        keys, up_reads = self._up_parts(x, self.middle(z))
+        keys, up_reads = self._up_parts(x, self.middle(z, self._inner(z)))
         down = self.down.weights(queries, x, reads)
-        return [("down", down), *self.middle.pictures(z), ("up", self.up.weights(x, keys, up_reads))]
+        return [("down", down), *self.middle.pictures(z, self._inner(z)), ("up", self.up.weights(x, keys, up_reads))]
+
+    def _inner(self, z: torch.Tensor) -> Layout:
+        """Latents stand for no character: none is a MASK."""
+        return Layout(*z.shape[:2], marks=torch.zeros(z.shape[:2], dtype=torch.bool, device=z.device))
 
     def _down_parts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Latents, their queries, and which inputs each may read, (M, T)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, attend, dot_product_weights
+from whence.models.attention.base import Attention, AttentionShape, Layout, attend, dot_product_weights
 
 
 class AlibiAttention(Attention):
@@ -29,12 +29,12 @@ class AlibiAttention(Attention):
         distance = (places[:, None] - places).clamp(min=0)  # (T, T)
         self.register_buffer("bias", -slopes[:, None, None] * distance, persistent=False)  # (H, T, T)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         query, key, value = (self.split_heads(layer(x)) for layer in (self.query, self.key, self.value))
-        return self.output(attend(query, key, value, dropout=self.active_dropout, bias=self._bias(x)))
+        return self.output(attend(query, key, value, dropout=self.active_dropout, bias=self._bias(layout)))
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
-        return dot_product_weights(self.split_heads(self.query(x)), self.split_heads(self.key(x)), self._bias(x))
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        return dot_product_weights(self.split_heads(self.query(x)), self.split_heads(self.key(x)), self._bias(layout))
 
-    def _bias(self, x: torch.Tensor) -> torch.Tensor:
-        return self.bias[:, : x.shape[1], : x.shape[1]]
+    def _bias(self, layout: Layout) -> torch.Tensor:
+        return self.bias[:, : layout.length, : layout.length]

@@ -2,7 +2,8 @@
 
 A variant is a module built by `Variant(shape, **its own options)`, once for each layer. It maps (B, T, C) to (B, T, C)
 so that position t depends on positions 0..t only, refuses nothing up to `max_length` positions, and draws itself by
-`weights`. Everything else (norms, residuals, MLP, positions) belongs to `models/gpt.py`.
+`weights`, from which `forward` follows; one with a faster way to its output has a `forward` of its own. Everything else
+(norms, residuals, MLP, positions) belongs to `models/gpt.py`.
 
 Legend of shapes: B batch, T query length, S key length, H heads, D head size, C model width (C = H D).
 """
@@ -15,6 +16,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a layer is told of a batch besides x, (B, T, C): `marks`, (B, T) booleans, says where MASK stands."""
+
+    batch: int
+    length: int
+    marks: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -42,12 +52,13 @@ class Attention(nn.Module):
         self.proj = nn.Linear(shape.n_embd, shape.n_embd)
         self.proj_dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Mix the positions of x, (B, T, C), causally."""
-        raise NotImplementedError
+        weights = F.dropout(self.weights(x, layout), self.active_dropout)
+        return self.output(weights @ self.split_heads(self.value(x)))
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
-        """How much each position takes from each earlier one, (B, H, T, T), rows summing to 1; for pictures."""
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """How much each position takes from each earlier one, (B, H, T, T), rows summing to 1."""
         raise NotImplementedError
 
     def split_heads(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,7 +81,10 @@ class Attention(nn.Module):
 def attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, dropout: float, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Causal scaled dot-product attention by torch's fused kernels; all (B, H, T, D), bias (H, T, T) on the scores."""
+    """Causal scaled dot-product attention by torch's fused kernels; all (B, H, T, D).
+
+    bias: added to the scores, (H, T, T) or (B, 1, T, T).
+    """
     if bias is None:
         return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
     bias = mask_future(bias).to(query.dtype)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape
+from whence.models.attention.base import Attention, AttentionShape, Layout
 
 
 class LinearAttention(Attention):
@@ -20,12 +20,8 @@ class LinearAttention(Attention):
         super().__init__(shape)
         self.query = nn.Linear(shape.n_embd, shape.n_embd)
         self.key = nn.Linear(shape.n_embd, shape.n_embd)
-        self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.output(self.dropout(self.weights(x)) @ self.split_heads(self.value(x)))
-
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         query = F.elu(self.split_heads(self.query(x))) + 1
         key = F.elu(self.split_heads(self.key(x))) + 1
         scores = (query @ key.transpose(-2, -1)).tril()  # (B, H, T, T), none below zero

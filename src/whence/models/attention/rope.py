@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, attend, dot_product_weights
+from whence.models.attention.base import Attention, AttentionShape, Layout, attend, dot_product_weights
 
 
 class RotaryAttention(Attention):
@@ -34,11 +34,11 @@ class RotaryAttention(Attention):
         self.register_buffer("cosine", angles.cos().float(), persistent=False)
         self.register_buffer("sine", angles.sin().float(), persistent=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         value = self.split_heads(self.value(x))
         return self.output(attend(*self.turned(x), value, dropout=self.active_dropout))
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         return dot_product_weights(*self.turned(x))
 
     def turned(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,9 +3,10 @@
     S = ReLU(X W1 + b1) w2 + b2,   Y = softmax(S, keys s <= t) V        for each head, without scaling
 
 Each position writes its own row of attention weights without looking at the others, so a layer cannot search by
-content. As in the course, w2 (D, columns) and b2 (columns) are shared by the heads. A row has one column for each
-position it can attend to, hence a longest sequence of `columns`; the course's data never fills more than
-block_size - 1. Per layer 3 (C^2 + C) + (D + 1) columns parameters.
+content. The course's code has one w2 (D, columns) and b2 (columns) for all heads; `per_head` gives each its own, as the
+paper and the course's handout write it. A row has one column for each position it can attend to, hence a longest
+sequence of `columns`; the course's data never fills more than block_size - 1. Per layer 3 (C^2 + C) + (D + 1) columns
+parameters, or 3 (C^2 + C) + H (D + 1) columns.
 """
 
 from __future__ import annotations
@@ -14,31 +15,27 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, Layout, causal_softmax
 
 
 class SynthesizerAttention(Attention):
-    """columns: width of the synthesized rows, null for block_size - 1."""
+    """columns: width of the synthesized rows, null for block_size - 1. per_head: whether heads have w2, b2 apart."""
 
-    def __init__(self, shape: AttentionShape, *, columns: int | None = None) -> None:
+    def __init__(self, shape: AttentionShape, *, columns: int | None = None, per_head: bool = False) -> None:
         super().__init__(shape)
         columns = shape.block_size - 1 if columns is None else columns
         if not 1 <= columns <= shape.block_size:
             raise ValueError(f"model.attention.columns: expected 1 to block_size={shape.block_size}, got {columns}")
         self.max_length = columns
         self.w1 = nn.Linear(shape.n_embd, shape.n_embd)
-        self.w2 = nn.Parameter(torch.empty(shape.head_size, columns).uniform_(-0.001, 0.001))
-        self.b2 = nn.Parameter(torch.zeros(columns))
-        self.dropout = nn.Dropout(shape.dropout)
+        heads = (shape.n_head,) if per_head else ()
+        self.w2 = nn.Parameter(torch.empty(*heads, shape.head_size, columns).uniform_(-0.001, 0.001))
+        self.b2 = nn.Parameter(torch.zeros(*heads, columns))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.output(self.dropout(self.weights(x)) @ self.split_heads(self.value(x)))
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        return causal_softmax(self.scores(x, layout))
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
-        return causal_softmax(self.scores(x))
-
-    def scores(self, x: torch.Tensor) -> torch.Tensor:
+    def scores(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """S before mask and softmax, (B, H, T, T)."""
-        length = x.shape[1]
         hidden = F.relu(self.split_heads(self.w1(x)))  # (B, H, T, D)
-        return hidden @ self.w2[:, :length] + self.b2[:length]
+        return hidden @ self.w2[..., : layout.length] + self.b2[..., None, : layout.length]

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, Layout, causal_softmax
 
 
 class FactorizedDenseSynthesizerAttention(Attention):
@@ -26,12 +26,8 @@ class FactorizedDenseSynthesizerAttention(Attention):
         self.w1 = nn.Linear(shape.n_embd, shape.n_embd)
         self.coarse = nn.Linear(shape.head_size, rows)
         self.fine = nn.Linear(shape.head_size, shape.block_size // rows)
-        self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.output(self.dropout(self.weights(x)) @ self.split_heads(self.value(x)))
-
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         hidden = F.relu(self.split_heads(self.w1(x)))  # (B, H, T, D)
         product = self.coarse(hidden)[..., :, None] * self.fine(hidden)[..., None, :]  # (B, H, T, a, b)
-        return causal_softmax(product.flatten(-2)[..., : x.shape[1]])  # (B, H, T, T)
+        return causal_softmax(product.flatten(-2)[..., : layout.length])  # (B, H, T, T)

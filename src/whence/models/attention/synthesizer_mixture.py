@@ -13,21 +13,21 @@ import math
 import torch
 from torch import nn
 
-from whence.models.attention.base import AttentionShape, causal_softmax
+from whence.models.attention.base import AttentionShape, Layout, causal_softmax
 from whence.models.attention.synthesizer import SynthesizerAttention
 
 
 class SynthesizerMixtureAttention(SynthesizerAttention):
-    """columns: as in the dense synthesizer."""
+    """columns, per_head: as in the dense synthesizer."""
 
-    def __init__(self, shape: AttentionShape, *, columns: int | None = None) -> None:
-        super().__init__(shape, columns=columns)
+    def __init__(self, shape: AttentionShape, *, columns: int | None = None, per_head: bool = False) -> None:
+        super().__init__(shape, columns=columns, per_head=per_head)
         self.query = nn.Linear(shape.n_embd, shape.n_embd)
         self.key = nn.Linear(shape.n_embd, shape.n_embd)
         self.mixture = nn.Parameter(torch.zeros(2))
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         query, key = self.split_heads(self.query(x)), self.split_heads(self.key(x))
         dot_product = query @ key.transpose(-2, -1) / math.sqrt(self.shape.head_size)
         alpha = self.mixture.softmax(dim=0)
-        return causal_softmax(alpha[0] * self.scores(x) + alpha[1] * dot_product)  # (B, H, T, T)
+        return causal_softmax(alpha[0] * self.scores(x, layout) + alpha[1] * dot_product)  # (B, H, T, T)

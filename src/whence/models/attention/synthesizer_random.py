@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, Layout, causal_softmax
 
 
 class RandomSynthesizerAttention(Attention):
@@ -35,15 +35,11 @@ class RandomSynthesizerAttention(Attention):
                 self.register_parameter(name, nn.Parameter(drawn))
             else:
                 self.register_buffer(name, drawn)  # saved: a checkpoint must bring its R along
-        self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.output(self.dropout(self.weights(x)) @ self.split_heads(self.value(x)))
-
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
-        batch, length, _ = x.shape
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        length = layout.length
         if self.right is None:
             scores = self.left[:, :length, :length]
         else:
             scores = self.left[:, :length] @ self.right[:, :length].transpose(-2, -1)
-        return causal_softmax(scores).expand(batch, -1, -1, -1)  # (B, H, T, T)
+        return causal_softmax(scores).expand(layout.batch, -1, -1, -1)  # (B, H, T, T)

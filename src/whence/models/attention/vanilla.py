@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, attend, dot_product_weights
+from whence.models.attention.base import Attention, AttentionShape, Layout, attend, dot_product_weights
 
 
 class VanillaAttention(Attention):
@@ -19,9 +19,9 @@ class VanillaAttention(Attention):
         self.query = nn.Linear(shape.n_embd, shape.n_embd)
         self.key = nn.Linear(shape.n_embd, shape.n_embd)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         query, key, value = (self.split_heads(layer(x)) for layer in (self.query, self.key, self.value))
         return self.output(attend(query, key, value, dropout=self.active_dropout))
 
-    def weights(self, x: torch.Tensor) -> torch.Tensor:
+    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         return dot_product_weights(self.split_heads(self.query(x)), self.split_heads(self.key(x)))
