@@ -83,7 +83,8 @@ class GPT(nn.Module):
 
 
 def layout(ids: torch.Tensor) -> Layout:
-    return Layout(*ids.shape, marks=ids == MASK_ID)
+    batch, length = ids.shape
+    return Layout(batch, length, marks=ids == MASK_ID)
 
 
 def init_weights(module: nn.Module) -> None:

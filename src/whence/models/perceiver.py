@@ -105,7 +105,8 @@ class PerceiverStack(Layers):
 
     def _inner(self, z: torch.Tensor) -> Layout:
         """Latents stand for no character: none is a MASK."""
-        return Layout(*z.shape[:2], marks=torch.zeros(z.shape[:2], dtype=torch.bool, device=z.device))
+        batch, length, _ = z.shape
+        return Layout(batch, length, marks=torch.zeros(batch, length, dtype=torch.bool, device=z.device))
 
     def _down_parts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Latents, their queries, and which inputs each may read, (M, T)."""
