@@ -2,10 +2,14 @@
 
 import sys
 
-try:
-    from whence.cli import main
-except ModuleNotFoundError as error:
-    sys.exit(f"error: {error.name} is not installed; 'make install' sets up .venv, then call .venv/bin/python train.py")
-
 if __name__ == "__main__":
+    try:
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            from whence.config.groups import help_page
+
+            sys.exit(print(help_page()))
+        from whence.cli import main
+    except ModuleNotFoundError as error:
+        fix = "'make install' sets up .venv, then call .venv/bin/python train.py"
+        sys.exit(f"error: {error.name} is not installed; {fix}")
     sys.exit(main())

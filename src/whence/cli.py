@@ -1,5 +1,5 @@
 """The command line: Hydra in front, one-line errors behind. Imports neither torch nor Lightning before a run starts, so
-that --help, --cfg and tab completion answer at once."""
+that --cfg and tab completion answer at once; --help is answered by train.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from whence.config.compose import CONF, register_attention_names
+from whence.config.compose import register_attention_names
+from whence.config.groups import CONF
 from whence.errors import ConfigError, Interrupted, StorageError, WhenceError
 
 _DISK = {

@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from whence import __version__, build
 from whence.config.compose import compose
-from whence.config.naming import identity, run_directory, settings
+from whence.config.naming import STAGE_OPTIONS, identity, run_directory, settings
 from whence.config.validate import validate
 from whence.errors import ConfigError, DataError
 from whence.logs import log_file, quieten_libraries, start_recording, stop_recording
@@ -38,7 +39,7 @@ CONFIG = "config.yaml"
 INPUTS = "inputs.json"
 Inputs = dict[str, str]  # SHA-256 of what a run is made from: files of the corpus, initial weights
 # Overrides that belong to one run and not to the runs before or after it.
-_OWN = ("stage", "init_from", "run_dir", "question", "questions", "samples", "report.runs", "report.into")
+_OWN = ("stage", "init_from", "run_dir", "questions", *STAGE_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Run:
 
     def neighbour(self, *overrides: str) -> Run:
         """The run of another stage that the same words on the command line describe."""
-        kept = [o for o in self.overrides if o.lstrip("+~").split("=", 1)[0] not in _OWN]
+        kept = [o for o in self.overrides if re.split("[.=]", o.lstrip("+~"), maxsplit=1)[0] not in _OWN]
         return prepare(compose([*kept, *overrides]), [*kept, *overrides], sweeping=self.sweeping)
 
     def finished(self, inputs: Inputs) -> dict[str, Any] | None:

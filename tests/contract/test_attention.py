@@ -6,7 +6,8 @@ import torch
 from omegaconf import OmegaConf
 
 from whence.build import build_model
-from whence.config.compose import CONF, attention_names, compose
+from whence.config.compose import compose
+from whence.config.groups import CONF, options
 from whence.data.corpus import Question
 from whence.data.datasets import collate
 from whence.data.questions import encode_prompt, encode_row
@@ -42,7 +43,7 @@ def ids(length, rows=3):
 
 
 def variants():
-    names = attention_names()
+    names = options("attention")
     assert len(names) >= 2, f"only {names} found in {CONF}: the suite would prove nothing"
     return names
 

@@ -4,7 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from whence.build import build_model
-from whence.config.compose import attention_names, compose
+from whence.config.compose import compose
+from whence.config.groups import options
 from whence.errors import ConfigError
 
 
@@ -42,7 +43,7 @@ def test_synthesizer_heads_apart_cost_what_the_yaml_says():
 
 
 def test_the_sizes_are_of_all_variants():
-    assert set(REFERENCE) == set(attention_names())
+    assert set(REFERENCE) == set(options("attention"))
 
 
 def test_initial_weights_follow_their_table():

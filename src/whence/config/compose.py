@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -12,16 +11,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import DictConfig
 
-CONF = Path(__file__).resolve().parents[3] / "conf"
-
-
-def attention_names() -> list[str]:
-    return sorted(path.stem for path in (CONF / "model" / "attention").glob("*.yaml"))
+from whence.config.groups import CONF, options
 
 
 def register_attention_names() -> None:
     """Make each file of conf/model/attention an option of the group `attention`, which holds nothing but the name."""
-    for name in attention_names():
+    for name in options("attention"):
         ConfigStore.instance().store(group="attention", name=name, node={}, package="_global_")
 
 

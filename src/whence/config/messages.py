@@ -8,7 +8,8 @@ from typing import Any
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from whence.config.compose import CONF, compose
+from whence.config.compose import compose
+from whence.config.groups import groups, options
 from whence.config.validate import near
 
 
@@ -27,8 +28,8 @@ def explain(error: BaseException) -> str:
         if group.startswith("hydra/"):
             extra = {"submitit_local": "slurm", "submitit_slurm": "slurm"}.get(option, option)
             return f"{group}: {option} is not installed; pip install -c constraints.txt -e '.[{extra}]'"
-        options = _options(group)
-        return f"{group}: there is no {option}; choose one of {', '.join(options)}{near(option, options)}"
+        there = options(group)
+        return f"{group}: there is no {option}; choose one of {', '.join(there)}{near(option, there)}"
     if isinstance(error, OverrideParseException) or text.startswith("Ambiguous value"):
         line = text.splitlines()[0]
         return f"cannot read the command line: {line}; quote text with spaces, twice: 'question=\"Where was X born?\"'"
@@ -44,19 +45,13 @@ def _chain(error: BaseException) -> str:
     return "\n".join(parts)
 
 
-def _options(group: str) -> list[str]:
-    folder = CONF / ("model/attention" if group == "attention" else group)
-    return sorted(path.stem for path in folder.glob("*.yaml"))
-
-
 def _keys() -> dict[str, str]:
     """Every key of every stage, attention and data set, and the groups; with the choice that brings it, if one does."""
     found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
-    for choice in [f"{group}={option}" for group in ("stage", "attention", "data") for option in _options(group)]:
+    for choice in [f"{group}={option}" for group in ("stage", "attention", "data") for option in options(group)]:
         for key in _leaves(OmegaConf.to_container(compose([choice]))):
             found.setdefault(key, choice)
-    groups = [str(path.relative_to(CONF)) for path in CONF.rglob("*") if path.is_dir()]
-    return found | dict.fromkeys([*groups, "attention"], "")
+    return found | dict.fromkeys([*groups(), "attention"], "")
 
 
 def _leaves(node: Any, prefix: str = "") -> list[str]:

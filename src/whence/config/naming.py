@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from whence.config.compose import CONF
+from whence.config.groups import CONF
 
 # Choices that are named by their file, in the order in which they stand in the name: (override, key of the label).
 CHOICES = (
@@ -25,9 +25,11 @@ CHOICES = (
     ("schedule", "schedule.name"),
     ("trainer", "trainer.name"),
 )
+# Keys of single stages that say what to do with a model, and nothing of what it is.
+STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into")
 # Keys that leave the numbers of a run as they are.
-ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "question", "samples", "report",
-             "stage", "data.dir", "data.cache", "trainer.num_workers", "datamodule", "training")  # fmt: skip
+ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "stage", "data.dir", "data.cache",
+             "trainer.num_workers", "datamodule", "training", *STAGE_OPTIONS)  # fmt: skip
 _LONGEST = 60
 
 Compose = Callable[[Sequence[str]], DictConfig]

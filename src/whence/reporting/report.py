@@ -94,7 +94,7 @@ class Report:
             table.add_column(heading, justify="left" if number < 3 else "right")
         for cells in self.cells():
             table.add_row(*cells)
-        Console(width=None if Console().is_terminal else 120).print(table)
+        Console(width=None if Console().is_terminal else 160).print(table)
 
     def write(self, folder: Path) -> list[Path]:
         """report.md and report.png in `folder`."""

@@ -10,11 +10,12 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.plugins.hparams import summary_v2
 
-from whence.data.modules import CorpusData
+from whence.data.corpus import Question
 from whence.data.questions import encode_prompt
 from whence.evaluation.decoding import Answer
 from whence.models.gpt import GPT
 from whence.reporting.figures import attention_maps
+from whence.vocab import CharVocab
 
 METRICS = {"dev/exact_match": "exact match on dev", "train/loss": "training loss"}
 _TABLE_ROWS = 50
@@ -49,18 +50,20 @@ class RunLogger(TensorBoardLogger):
     def save(self) -> None:
         self.experiment.flush()
 
-    def show_answers(self, model: GPT, data: CorpusData, answers: Sequence[Answer], step: int) -> None:
+    def show_answers(
+        self, model: GPT, vocab: CharVocab, questions: Sequence[Question], answers: Sequence[Answer], step: int
+    ) -> None:
         """A table of predictions, and what the model attends to while it reads the first questions."""
         rows = ["| question | gold | prediction | probability |", "|---|---|---|---|"]
-        for question, said in list(zip(data.dev, answers, strict=True))[:_TABLE_ROWS]:
+        for question, said in list(zip(questions, answers, strict=True))[:_TABLE_ROWS]:
             cells = (question.text, question.answer or "", said.text, f"{said.probability:.3f}")
             rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
         self.experiment.add_text("dev/predictions", "\n".join(rows), step)
         device = next(model.parameters()).device
-        for number, question in enumerate(data.dev[:_MAPS], 1):
-            ids = torch.as_tensor(encode_prompt(question.text, data.vocab), dtype=torch.long, device=device)
+        for number, question in enumerate(questions[:_MAPS], 1):
+            ids = torch.as_tensor(encode_prompt(question.text, vocab), dtype=torch.long, device=device)
             pictures = [(name, weights[0]) for name, weights in model.pictures(ids[None])]
-            text = data.vocab.decode(ids.tolist())
+            text = vocab.decode(ids.tolist())
             self.experiment.add_figure(f"attention/question {number}", attention_maps(pictures, text), step)
         self.experiment.flush()
 

@@ -18,10 +18,10 @@ from whence.stages.common import (
     build_model,
     initial_model,
     inputs,
+    keep_answers,
     load_data,
     score,
     tell_score,
-    write_predictions,
 )
 from whence.training.checkpoints import StoredModel, weights_digest
 from whence.training.devices import pick_device
@@ -101,7 +101,7 @@ def _answer_all(run: Run, *, scored: bool) -> dict[str, Any]:
         if scored:
             result |= score(questions, answers, data.train)
         if run.is_main_process:
-            write_predictions(run.folder, questions, answers)
+            keep_answers(run, model, data, questions, answers, stored.step if stored else 0)
             if scored:
                 tell_score(result, questions, answers)
             log.info("predictions: %s", run.folder / "predictions.txt")

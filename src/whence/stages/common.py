@@ -17,9 +17,11 @@ from whence.evaluation.decoding import Answer, greedy_answers
 from whence.evaluation.exact_match import Score, always, exact_match, most_frequent
 from whence.models.gpt import GPT
 from whence.reporting.results import RESULT, find_results, read_result
+from whence.reporting.tensorboard import RunLogger
 from whence.run import Inputs, Run, command, python
 from whence.storage import write_atomically
-from whence.training.checkpoints import StoredModel, newest_checkpoint, read_model
+from whence.training.checkpoints import StoredModel, newest_checkpoint
+from whence.training.weights import read_weights
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +52,27 @@ def initial_model(run: Run, data: CorpusData) -> StoredModel | None:
     wanted = run.config.init_from
     if wanted == "none":
         return None
-    path = _matching_run(run, data) if wanted == "auto" else _named_run(run, wanted)
-    checkpoint = path if path.is_file() else newest_checkpoint(path / "checkpoints")
-    if checkpoint is None:
-        raise MissingInput(f"init_from: {path} has no checkpoint")
-    stored = read_model(checkpoint)
+    checkpoint = find_model(run, str(_matching_run(run, data)) if wanted == "auto" else wanted, key="init_from")
+    stored = read_weights(checkpoint, spec=run.plain["model"], vocab=data.vocab)
     _check_compatible(run, data, stored)
-    log.info("starting from %s (step %d)", path, stored.step)
+    log.info("starting from %s (step %d)", stored.run, stored.step)
     return stored
+
+
+def find_model(run: Run, wanted: str, *, key: str) -> Path:
+    """The file of the model that `wanted` names: a file, a run directory, or a run of the stage before.
+
+    Raises MissingInput, naming the configuration `key`, and DataError when no checkpoint of a run is intact.
+    """
+    stage = run.config.stage.init_from_stage or "pretrain"
+    for path in (Path(wanted), Path(run.config.run_root) / stage / wanted):
+        if path.is_file():
+            return path
+        if path.is_dir():
+            if (checkpoint := newest_checkpoint(path / "checkpoints")) is None:
+                raise MissingInput(f"{key}: {path} has no checkpoint")
+            return checkpoint
+    raise MissingInput(f"{key}: {wanted} is neither a file, a run directory nor a run in {run.config.run_root}/{stage}")
 
 
 def inputs(data: CorpusData, stored: StoredModel | None, *files: str) -> Inputs:
@@ -118,6 +133,15 @@ def spell(score: Score) -> str:
     return f"{score.correct} of {score.total} = {100 * score.accuracy:.1f}%"
 
 
+def keep_answers(
+    run: Run, model: GPT, data: CorpusData, questions: list[Question], answers: list[Answer], step: int
+) -> None:
+    """Write the predictions, and show them on the dashboard beside what the model attends to."""
+    write_predictions(run.folder, questions, answers)
+    if "tensorboard" in run.config.logger:
+        RunLogger(save_dir=str(run.folder)).show_answers(model, data.vocab, questions, answers, step)
+
+
 def write_predictions(folder: Path, questions: list[Question], answers: list[Answer]) -> None:
     """predictions.txt, a place a line as the course wants it, and predictions.tsv with question, gold, probability."""
     places = [_one_line(a.text) for a in answers]
@@ -163,17 +187,6 @@ def _matching_run(run: Run, data: CorpusData) -> Path:
     raise MissingInput(
         f"init_from: there is no finished {stage} run {expected.folder} (finished ones in {run.config.run_root}: "
         f"{others}); make it: {make}" + ("; or set init_from=none for random weights" if stage == "pretrain" else "")
-    )
-
-
-def _named_run(run: Run, wanted: str) -> Path:
-    """A file, a run directory or the name of a run of the stage before."""
-    stage = run.config.stage.init_from_stage or "pretrain"
-    for path in (Path(wanted), Path(run.config.run_root) / stage / wanted):
-        if path.exists():
-            return path
-    raise MissingInput(
-        f"init_from: {wanted} is neither a file, a run directory nor a run in {run.config.run_root}/{stage}"
     )
 
 

@@ -22,10 +22,10 @@ from whence.stages.common import (
     build_model,
     initial_model,
     inputs,
+    keep_answers,
     load_data,
     score,
     tell_score,
-    write_predictions,
 )
 from whence.training.callbacks import Checkpoints, ExactMatchMonitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
@@ -79,10 +79,8 @@ def ask_dev(run: Run, data: CorpusData, model: GPT, step: int) -> dict[str, Any]
     answers = answer(model, data.dev, data, pick_device(run.config.trainer.accelerator))
     result = score(data.dev, answers, data.train)
     if run.is_main_process:
-        write_predictions(run.folder, data.dev, answers)
         tell_score(result, data.dev, answers)
-        if "tensorboard" in run.config.logger:
-            RunLogger(save_dir=str(run.folder)).show_answers(model, data, answers, step)
+        keep_answers(run, model, data, data.dev, answers, step)
     return result
 
 

@@ -29,10 +29,9 @@ class RotaryAttention(Attention):
             raise ValueError(f"model.attention.base: expected more than 1, got {base}")
         self.query = nn.Linear(shape.n_embd, shape.n_embd)
         self.key = nn.Linear(shape.n_embd, shape.n_embd)
-        theta = base ** (-torch.arange(0, shape.head_size, 2, dtype=torch.float64) / shape.head_size)
-        angles = torch.outer(torch.arange(shape.block_size, dtype=torch.float64), theta)  # (T, D/2)
-        self.register_buffer("cosine", angles.cos().float(), persistent=False)
-        self.register_buffer("sine", angles.sin().float(), persistent=False)
+        cosine, sine = rotations(shape.block_size, shape.head_size, base)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("sine", sine, persistent=False)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         value = self.split_heads(self.value(x))
@@ -51,3 +50,10 @@ class RotaryAttention(Attention):
         cosine, sine = self.cosine[:length].to(x.dtype), self.sine[:length].to(x.dtype)
         turned = (real * cosine - imaginary * sine, real * sine + imaginary * cosine)
         return torch.stack(turned, dim=-1).flatten(-2)  # (B, H, T, D)
+
+
+def rotations(length: int, head_size: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """cos(t theta_i) and sin(t theta_i), both (length, head_size / 2) float32."""
+    theta = base ** (-torch.arange(0, head_size, 2, dtype=torch.float64) / head_size)
+    angles = torch.outer(torch.arange(length, dtype=torch.float64), theta)
+    return angles.cos().float(), angles.sin().float()

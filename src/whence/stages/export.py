@@ -1,0 +1,38 @@
+"""Writes a run's weights for others: the course's code, or anything that reads safetensors."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from whence.errors import ConfigError
+from whence.run import Run
+from whence.stages.common import find_model
+from whence.storage import write_atomically
+from whence.training.checkpoints import StoredModel, read_model
+from whence.training.weights import course_bytes, safetensors_file
+
+log = logging.getLogger(__name__)
+
+FORMATS = {"cs224n": (course_bytes, "params"), "safetensors": (safetensors_file, "safetensors")}
+
+
+def export(run: Run) -> dict[str, Any] | None:
+    """Write the weights of the run that `run` names. Raises ConfigError, MissingInput, DataError or StorageError."""
+    if run.config.run is None:
+        raise ConfigError("run: expected the run to export, got nothing; name one: run=outputs/finetune/vanilla-seed0")
+    stored = read_model(find_model(run, run.config.run, key="run"))
+    content, suffix = FORMATS[run.config.format]
+    path = Path(run.config.into) if run.config.into else _place(stored, suffix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content(stored))
+    log.info("%s: %s, step %d, %s tensors", path, stored.spec["name"], stored.step, len(stored.weights))
+    return None
+
+
+def _place(stored: StoredModel, suffix: str) -> Path:
+    """In the run's directory, named as the course names its files; beside a checkpoint that lies elsewhere."""
+    if stored.run == stored.path:
+        return stored.path.with_suffix(f".{suffix}")
+    return stored.run / f"{stored.spec['name']}.{stored.run.parent.name}.{suffix}"
