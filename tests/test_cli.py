@@ -313,3 +313,32 @@ def test_any_block_size_trains(do, block_size, attention):
 def test_multirun_may_stand_anywhere(command):
     process = command("stage=preview", "samples=1", "seed=0,1", "-m")
     assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "O God, O God!",
+        'say "hi"',
+        "a\\b",
+        "end\\",
+        'x\\"y',
+        "[a,b]",
+        "Where was X born?",
+        "a=b",
+        "it's",
+        "{x: 1}",
+        "${seed}",
+    ],
+)
+def test_a_prompt_is_taken_as_it_was_typed(text):
+    from whence.cli import quoted
+
+    assert compose(["stage=sample", quoted(f"prompt={text}")]).prompt == text
+
+
+def test_only_free_text_is_quoted():
+    from whence.cli import quoted
+
+    for word in ("seed=0,1", "prompt=null", "prompt=", 'question="Where was X born?"', "-m", "name=a,b"):
+        assert quoted(word) == word

@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY
+from course_gpt import CourseGPT
 
+from whence.cli import quoted
 from whence.config.compose import compose
 from whence.data.world import synthetic_corpus
 from whence.run import execute, prepare
+from whence.vocab import CharVocab
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +55,16 @@ def place(tmp_path_factory):
     shutil.copytree(files.documents.parent, course)
     with (course / "wiki.txt").open("a") as wiki:
         wiki.write("Walter Gretzky. Walter Gretzky was born in Canning .\n")
+    vocab = CharVocab.from_text((course / "wiki.txt").read_text(encoding="utf-8"))
+    size = {"vocab": len(vocab), "layers": 3, "heads": 2, "width": 16, "block": 128, "bottleneck": 64}
+    for name in ("vanilla.finetune", "perceiver.pretrain"):
+        torch.save(CourseGPT(name.split(".")[0], **size).state_dict(), folder / f"{name}.params")
+    for text in (folder / "my_diary.txt", folder / "data" / "tinyshakespeare" / "input.txt"):
+        text.parent.mkdir(parents=True, exist_ok=True)
+        text.write_text("O God, O God! How weary, stale, flat and unprofitable\n" * 60, encoding="utf-8")
+    own = folder / "outputs" / "finetune" / "vanilla-seed0"  # a run of the usual name
+    words = [*TINY, "stage=finetune", "init_from=none", f"run_dir={own}", f"run_root={folder / 'outputs'}"]
+    execute(prepare(compose(words), words))
     return folder
 
 
@@ -63,9 +77,12 @@ def single_runs(words):
 
 
 @pytest.mark.parametrize("words", train_commands(), ids=" ".join)
-def test_train_commands_run(place, words):
+def test_train_commands_run(place, words, monkeypatch):
+    monkeypatch.chdir(place)
+    words = [quoted(word) for word in words]
+    own_text = any("shakespeare" in word or "data=text" in word for word in words)
     real = any("cs224n" in word for word in words)
-    tiny = [word for word in TINY if not (real and word.startswith("data."))]
+    tiny = [word for word in TINY if not ((real or own_text) and word.startswith("data."))]
     for job in single_runs(words)[:2]:
         shrunk = [*job, *tiny, "trainer.max_steps=2", f"run_root={place}/outputs"]
         shrunk += [f"data.dir={place}/cs224n"] if real else []

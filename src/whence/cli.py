@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -21,6 +22,8 @@ from whence.config.compose import register_attention_names
 from whence.config.groups import CONF
 from whence.errors import ConfigError, Interrupted, StorageError, WhenceError
 
+FREE_TEXT = ("question", "prompt")
+
 _DISK = {
     "ENOSPC": "the disk is full",
     "EROFS": "the disk is read-only",
@@ -35,6 +38,7 @@ def main() -> int:
     debug = "debug=true" in sys.argv or os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra re-raises instead of printing its own report
     _flags_first()
+    sys.argv[1:] = map(quoted, sys.argv[1:])
     try:
         _hydra_main()
         code = 0
@@ -53,6 +57,15 @@ def main() -> int:
 
         return max(code, finish())
     return code
+
+
+def quoted(word: str) -> str:
+    """A question or a prompt as it was typed: Hydra would read its commas and brackets as a list of choices."""
+    key, equals, text = word.partition("=")
+    if key not in FREE_TEXT or not equals or text in ("", "null") or text[0] in "\"'":
+        return word
+    escaped = re.sub(r'(\\*)("|$)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), text).replace("${", "\\${")
+    return f'{key}="{escaped}"'
 
 
 def _flags_first() -> None:

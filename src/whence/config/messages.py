@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from whence.config.compose import compose
@@ -47,10 +47,13 @@ def _chain(error: BaseException) -> str:
 
 def _keys() -> dict[str, str]:
     """Every key of every stage, attention and data set, and the groups; with the choice that brings it, if one does."""
-    found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
-    for choice in [f"{group}={option}" for group in ("stage", "attention", "data") for option in options(group)]:
-        for key in _leaves(OmegaConf.to_container(compose([choice]))):
-            found.setdefault(key, choice)
+    try:
+        found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
+        for choice in [f"{group}={option}" for group in ("stage", "attention", "data") for option in options(group)]:
+            for key in _leaves(OmegaConf.to_container(compose([choice]))):
+                found.setdefault(key, choice)
+    except HydraException:  # a file in conf/ is broken: the error to be told is that one
+        found = {}
     return found | dict.fromkeys([*groups(), "attention"], "")
 
 

@@ -26,10 +26,11 @@ CHOICES = (
     ("trainer", "trainer.name"),
 )
 # Keys of single stages that say what to do with a model, and nothing of what it is.
-STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into")
+STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into",
+                 "prompt", "length", "temperature", "top_k")  # fmt: skip
 # Keys that leave the numbers of a run as they are.
 ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "stage", "data.dir", "data.cache",
-             "trainer.num_workers", "datamodule", "training", *STAGE_OPTIONS)  # fmt: skip
+             "trainer.num_workers", "datamodule", "pretraining", "training", "chain", *STAGE_OPTIONS)  # fmt: skip
 _LONGEST = 60
 
 Compose = Callable[[Sequence[str]], DictConfig]

@@ -71,6 +71,10 @@ FIELDS: dict[str, Field] = {
     "question": OPTIONAL_TEXT,
     "questions": OPTIONAL_TEXT,
     "samples": COUNT,
+    "prompt": OPTIONAL_TEXT,
+    "length": COUNT,
+    "temperature": Field((int, float), low=0, high=100),
+    "top_k": Field((int,), low=1, optional=True),
     "run": OPTIONAL_TEXT,
     "format": Field((str,), choices=("cs224n", "safetensors")),
     "into": OPTIONAL_TEXT,
@@ -79,7 +83,7 @@ FIELDS: dict[str, Field] = {
     "stage.name": TEXT,
     "stage.action": TEXT,
     "stage.init_from_stage": OPTIONAL_TEXT,
-    "stage.chain": Field((list,)),
+    "chain": Field((list,)),
     "stage.ignores": Field((list,)),
     "recipe.name": TEXT,
     "trainer.name": TEXT,
@@ -98,7 +102,7 @@ FIELDS: dict[str, Field] = {
     for key, field in {"epochs": COUNT, "epochs_from_scratch": COUNT, "batch_size": COUNT, "lr": RATE}.items()
 }
 
-TARGETS = ("model", "corruption", "optimizer", "schedule", "data", "datamodule", "logger")
+TARGETS = ("model", "corruption", "pretraining", "optimizer", "schedule", "data", "datamodule", "logger")
 
 
 def validate(config: dict[str, Any], locate: Callable[[str], Any]) -> None:

@@ -1,4 +1,4 @@
-"""The four files of a corpus, read and checked: pretraining documents and question rows."""
+"""The files of a corpus, read and checked: pretraining documents and question rows, or one text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 from whence.data.corruption import MIN_LENGTH
 from whence.data.text import read_lines, refuse
-from whence.errors import DataError
+from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab, describe
 
 log = logging.getLogger(__name__)
@@ -19,19 +19,32 @@ Answers = Literal["required", "optional"]
 
 
 @dataclass(frozen=True)
-class CorpusFiles:
-    """Where the files of a corpus lie. `key` is the configuration key to name when one of them is missing."""
+class Corpus:
+    """Where the pretraining text lies. `key` is the configuration key to name when a file is missing."""
 
     documents: Path
-    train: Path
-    dev: Path
-    test: Path
     key: str
 
     def fingerprint(self, name: str) -> str:
         """SHA-256 of one of the files."""
         path: Path = getattr(self, name)
         return fingerprint(path)
+
+
+@dataclass(frozen=True)
+class CorpusFiles(Corpus):
+    """The documents, and the question rows of those to learn from, to be asked while developing, and of the test."""
+
+    train: Path
+    dev: Path
+    test: Path
+
+
+@dataclass(frozen=True)
+class TextFile(Corpus):
+    """One text, of which the last `validation` per cent are kept from training."""
+
+    validation: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,20 @@ def read_documents(path: Path, *, key: str) -> list[str]:
     if skipped := len(lines) - len(documents):
         log.warning("%s: skipped %d blank or very short lines (under %d characters)", path, skipped, MIN_LENGTH)
     return documents
+
+
+def text_file(*, path: str | None, validation: int) -> TextFile:
+    """A text to learn as it is. Raises ConfigError when none is named, or for less than 0 or more than 50 per cent."""
+    if not path:
+        raise ConfigError("data.path: expected a text file, got nothing; name one: data.path=FILE")
+    if not 0 <= validation <= 50:
+        raise ConfigError(f"data.validation: expected 0 to 50 (per cent), got {validation}")
+    return TextFile(Path(path), key="data.path", validation=validation)
+
+
+def read_text(path: Path, *, key: str) -> str:
+    """A whole text, line ends as newlines. Raises what `read_lines` raises."""
+    return "\n".join(read_lines(path, key=key)) + "\n"
 
 
 def build_vocab(documents: list[str], path: Path, *, limit: int = 5000) -> CharVocab:

@@ -83,6 +83,25 @@ class QuestionDataset(Dataset[tuple[int, Sequences]]):
         return index[1], self._rows[index[1]]
 
 
+class WindowDataset(Dataset[tuple[int, Sequences]]):
+    """All windows of a text: sample i reads `width` characters from the i-th on and predicts each one's next.
+
+    Every character is a target `width` times an epoch (minGPT's play_char).
+    """
+
+    def __init__(self, ids: np.ndarray, width: int) -> None:
+        self._ids = ids
+        self._width = width
+
+    def __len__(self) -> int:
+        return len(self._ids) - self._width
+
+    def __getitem__(self, index: Index) -> tuple[int, Sequences]:
+        start = index[1]
+        window = self._ids[start : start + self._width + 1]
+        return start, (window[:-1], window[1:])
+
+
 class KeyedBatches(Sampler[list[Index]]):
     """Batches of a run, from the step that `first_step()` gives when iteration starts, to the last.
 

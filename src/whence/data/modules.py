@@ -7,20 +7,32 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import Dataset
 
-from whence.data.corpus import CorpusFiles, Question, build_vocab, read_documents, read_questions
+from whence.data.corpus import (
+    Corpus,
+    CorpusFiles,
+    Question,
+    TextFile,
+    build_vocab,
+    read_documents,
+    read_questions,
+    read_text,
+)
 from whence.data.datasets import (
+    Batch,
     Corruption,
     DocumentDataset,
     KeyedBatches,
     QuestionDataset,
     StatelessLoader,
+    WindowDataset,
     collate,
     steps_per_epoch,
 )
-from whence.errors import ConfigError
+from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab
 
 log = logging.getLogger(__name__)
@@ -36,7 +48,7 @@ class CorpusData(pl.LightningDataModule):
     dataset: Dataset
     source: Path
 
-    def __init__(self, *, corpus: CorpusFiles, block_size: int, batch_size: int, seed: int, num_workers: int) -> None:
+    def __init__(self, *, corpus: Corpus, block_size: int, batch_size: int, seed: int, num_workers: int) -> None:
         super().__init__()
         for name, value, low in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
             if value < low:
@@ -46,14 +58,24 @@ class CorpusData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
+        self.longest = block_size - 1  # positions of a sample
         self.train: list[Question] = []  # rows to learn from, where the stage has some
         self.dev: list[Question] = []  # rows to be asked, likewise
+        self.held_out: Batch | None = None  # what the loss is measured on and not trained on, likewise
         self.steps = 0
         self._first_step: Callable[[], int] = lambda: 0
 
     @property
     def documents(self) -> list[str]:
         return read_documents(self.corpus.documents, key=self.corpus.key)
+
+    def fit(self, positions: int) -> None:
+        """Make the samples fit a model that reads so many positions. Raises ConfigError where they cannot."""
+        if positions < self.longest:
+            raise ConfigError(
+                f"model.attention: it takes {positions} positions, samples of block_size={self.block_size} have "
+                f"up to {self.longest}; let it take more or lower model.block_size"
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,7 +113,7 @@ class CorpusData(pl.LightningDataModule):
         return StatelessLoader(
             self.dataset,
             batch_sampler=batches,
-            collate_fn=partial(collate, longest=self.block_size - 1),
+            collate_fn=partial(collate, longest=self.longest),
             num_workers=self.num_workers,
             pin_memory=trainer is not None and trainer.strategy.root_device.type == "cuda",
         )
@@ -116,8 +138,60 @@ class SpanCorruptionData(CorpusData):
         self.dataset = DocumentDataset(documents, self.vocab, self.corruption, self.seed)
 
 
+class TextData(CorpusData):
+    """Pretraining on a text as it is: windows of block_size characters, each one's next to be predicted.
+
+    Held out: up to 256 windows, evenly spread over the end of the text.
+    """
+
+    WINDOWS = 256
+
+    def __init__(self, *, corpus: Corpus, **options: object) -> None:
+        super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
+        assert isinstance(corpus, TextFile)
+        self.longest = self.block_size
+        self.share = corpus.validation
+
+    def setup(self, stage: str | None = None) -> None:
+        self.source = self.corpus.documents
+        text = read_text(self.source, key=self.corpus.key)
+        self.vocab = build_vocab([text], self.source)
+        kept = len(text) * self.share // 100
+        ids = self.vocab.encode(text).astype(np.uint16)
+        self._parts = ids[: len(ids) - kept], ids[len(ids) - kept :]
+        if (
+            shortest := min(len(part) for part in self._parts if part is not self._parts[1] or self.share)
+        ) <= self.longest:
+            raise DataError(
+                f"{self.source}: {len(text)} characters are too few: a part of {shortest} holds no window of "
+                f"model.block_size={self.block_size} and its next character; expected a longer text or a smaller block"
+            )
+        self._cut()
+
+    def fit(self, positions: int) -> None:
+        self.longest = min(self.longest, positions)
+        self._cut()
+
+    def _cut(self) -> None:
+        train, held_out = self._parts
+        self.dataset = WindowDataset(train, self.longest)
+        if self.share:
+            windows = WindowDataset(held_out, self.longest)
+            starts = np.linspace(0, len(windows) - 1, min(self.WINDOWS, -(-len(windows) // self.longest)))
+            self.held_out = collate([windows[0, int(start)] for start in starts], longest=self.longest)
+
+
 class BirthPlaceData(CorpusData):
     """Finetuning: the question rows of the training people. Asked meanwhile: those of the dev people."""
+
+    corpus: CorpusFiles
+
+    def __init__(self, *, corpus: Corpus, **options: object) -> None:
+        super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
+        if not isinstance(corpus, CorpusFiles):
+            raise ConfigError(
+                "data: a text has no questions; use stage=pretrain or stage=sample with it, or data=cs224n"
+            )
 
     def setup(self, stage: str | None = None) -> None:
         self.vocab = build_vocab(self.documents, self.corpus.documents)

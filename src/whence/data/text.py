@@ -76,6 +76,8 @@ def _decode(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
+        if b"\0" in content:
+            raise DataError(f"{path}: holds zero bytes, as binary files do; expected a text file in UTF-8") from error
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path}:{line}: byte 0x{content[error.start]:02x} at offset {error.start} is not UTF-8; "

@@ -218,7 +218,7 @@ def folder_corpus(*, dir: str) -> CorpusFiles:
 
 def _files(folder: Path, *, key: str) -> CorpusFiles:
     documents, train, dev, test = (folder / name for name in _FILES)
-    return CorpusFiles(documents, train, dev, test, key=key)
+    return CorpusFiles(documents, key, train, dev, test)
 
 
 def _date(raw: int, year: int) -> str:

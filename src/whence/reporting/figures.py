@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from whence.explore.claims import Curves
+
+_FEW = 8  # lines that are told apart with ten colours and have room for a legend inside
 
 
 def attention_maps(pictures: Sequence[tuple[str, torch.Tensor]], text: str) -> Figure:
@@ -45,6 +50,25 @@ def accuracy_bars(rows: Sequence[tuple[str, float, float, float]], baselines: di
     axis.set_xlabel("dev questions answered exactly (%), with 95% interval")
     if baselines:
         axis.legend(fontsize=8, loc="upper right")
+    return figure
+
+
+def curves(shown: Curves, title: str) -> Figure:
+    """Lines, or points, with a legend where there are several."""
+    many = len(shown.series) > _FEW
+    figure = Figure(figsize=(8.4 if many else 6.4, 4), layout="constrained")
+    axis = figure.subplots()
+    axis.set_prop_cycle(color=colormaps["tab20" if many else "tab10"].colors)
+    for name, (x, y) in shown.series.items():
+        axis.plot(x, y, "." if shown.points else "-", label=name, alpha=0.5 if shown.points else 1.0)
+    axis.set_xscale("log" if shown.log_x else "linear", **({"base": 2} if shown.log_x else {}))
+    axis.set_yscale("log" if shown.log_y else "linear")
+    axis.set_xlabel(shown.x)
+    axis.set_ylabel(shown.y)
+    axis.set_title(title, fontsize=9, wrap=True)
+    axis.grid(alpha=0.3)
+    if len(shown.series) > 1:
+        axis.legend(fontsize=7, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
     return figure
 
 

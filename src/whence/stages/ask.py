@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.data.corpus import Question, fingerprint
-from whence.data.modules import CorpusData
+from whence.data.modules import BirthPlaceData
 from whence.errors import DataError
 from whence.reporting.results import RESULT, read_result
 from whence.run import Run
@@ -69,8 +69,9 @@ def _typed() -> Any:
         yield line.rstrip("\n")
 
 
-def _model_and_data(run: Run) -> tuple[CorpusData, StoredModel | None]:
+def _model_and_data(run: Run) -> tuple[BirthPlaceData, StoredModel | None]:
     data = load_data(run)
+    assert isinstance(data, BirthPlaceData)
     return data, initial_model(run, data)
 
 

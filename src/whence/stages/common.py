@@ -44,15 +44,18 @@ def load_data(run: Run, datamodule: dict[str, Any] | None = None) -> CorpusData:
     return data
 
 
-def initial_model(run: Run, data: CorpusData) -> StoredModel | None:
+def initial_model(run: Run, data: CorpusData, *, any_seed: bool = False) -> StoredModel | None:
     """The model that `init_from` names, checked against configuration and vocabulary; None for random weights.
 
+    any_seed: whether `init_from=auto` may find a run of another seed, where there is none of this one.
     Raises MissingInput when there is none, telling what there is and how to make it.
     """
     wanted = run.config.init_from
     if wanted == "none":
         return None
-    checkpoint = find_model(run, str(_matching_run(run, data)) if wanted == "auto" else wanted, key="init_from")
+    checkpoint = find_model(
+        run, str(_matching_run(run, data, any_seed)) if wanted == "auto" else wanted, key="init_from"
+    )
     stored = read_weights(checkpoint, spec=run.plain["model"], vocab=data.vocab)
     _check_compatible(run, data, stored)
     log.info("starting from %s (step %d)", stored.run, stored.step)
@@ -85,11 +88,7 @@ def build_model(run: Run, data: CorpusData, stored: StoredModel | None) -> GPT:
     """The configured model with the stored weights, or with new ones drawn from the run's seed."""
     torch.manual_seed(run.config.seed)
     model = build.build_model(run.plain["model"], vocab_size=len(data.vocab))
-    if model.max_length < data.block_size - 1:
-        raise ConfigError(
-            f"model.attention: it takes {model.max_length} positions, samples of block_size={data.block_size} have "
-            f"up to {data.block_size - 1}; let it take more or lower model.block_size"
-        )
+    data.fit(model.max_length)
     if stored is not None:
         model.load_state_dict(stored.weights)
     return model
@@ -157,7 +156,7 @@ def _one_line(text: str) -> str:
     return text.replace("\n", "\\n")
 
 
-def _matching_run(run: Run, data: CorpusData) -> Path:
+def _matching_run(run: Run, data: CorpusData, any_seed: bool) -> Path:
     """The finished run of the stage before with this model, seed and data."""
     stage = run.config.stage.init_from_stage
     expected = run.neighbour(f"stage={stage}")
@@ -174,10 +173,10 @@ def _matching_run(run: Run, data: CorpusData) -> Path:
         r
         for r in there
         if r.get("model") == run.plain["model"]
-        and r["seed"] == run.config.seed
+        and (any_seed or r["seed"] == run.config.seed)
         and r["inputs"].get("documents") == documents
     ]
-    if len(matching) == 1:
+    if len(matching) == 1 or (matching and any_seed):
         return Path(matching[0]["folder"])
     make = command(expected.overrides, interpreter=python())
     if matching:

@@ -1,4 +1,4 @@
-"""The whole experiment: the stages of `stage.chain` one after the other, then their table."""
+"""The whole experiment: the stages of `chain` one after the other, then their table."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ def pipeline(run: Run) -> dict[str, Any]:
     if any(word.startswith("run_dir=") for word in run.overrides):
         raise ConfigError("run_dir: the whole experiment has several runs; use run_root=PATH, or name a stage")
     results: list[dict[str, Any]] = []
-    for number, link in enumerate(run.plain["stage"]["chain"], 1):
+    chain = run.plain["chain"]
+    for number, link in enumerate(chain, 1):
         step = run.neighbour(*link)
-        log.info(
-            "\n[%d/%d] %s", number, len(run.plain["stage"]["chain"]), command(step.overrides, interpreter=python())
-        )
-        results.append(execute(step))
+        log.info("\n[%d/%d] %s", number, len(chain), command(step.overrides, interpreter=python()))
+        if result := execute(step):
+            results.append(result)
     if run.is_main_process and not run.sweeping:
-        summarise(results).print("Closed-book recall: where was X born?")
-        _tell_next(run)
+        table = summarise(results)
+        if table.rows:
+            table.print("Closed-book recall: where was X born?")
+        _tell_next(run, "stage=ask" if table.rows else "stage=sample")
     return results[-1] | {"runs": [result["folder"] for result in results]}
 
 
-def _tell_next(run: Run) -> None:
+def _tell_next(run: Run, stage: str) -> None:
     kept = [word for word in run.overrides if word.split("=")[0] not in ("attention", "model/attention", "seed")]
     sweep = ["-m", "attention=vanilla,synthesizer", "seed=0,1,2", *kept]
-    calls = [command(words, interpreter=python()) for words in (["stage=ask", *run.overrides], sweep)]
+    calls = [command(words, interpreter=python()) for words in ([stage, *run.overrides], sweep)]
     log.info("\nNext:\n  %s\n  %s\n  make dashboard", *calls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
+from whence.data.corpus import CorpusFiles
 from whence.data.datasets import Batch
 from whence.data.modules import CorpusData
 from whence.run import Run
@@ -25,6 +26,8 @@ def preview(run: Run) -> None:
         console.print(f"[bold]{stage}[/bold]: {data.source}, {len(data.dataset)} samples; scored characters are bold")  # type: ignore[arg-type]
         for line in describe(next(iter(data.train_dataloader())), data):
             console.print(f"  {line}")
+        if not isinstance(data.corpus, CorpusFiles):
+            return  # a text has no questions to finetune on
 
 
 def describe(batch: Batch, data: CorpusData) -> list[str]:
@@ -34,6 +37,9 @@ def describe(batch: Batch, data: CorpusData) -> list[str]:
         length = sum(i != PAD_ID for i in inputs)
         text = data.vocab.decode([*inputs[:length], targets[length - 1]])
         scored = [False, *(t != PAD_ID for t in targets[:length])]
-        marked = [f"[bold]{escape(c)}[/bold]" if s else escape(c) for c, s in zip(text, scored, strict=True)]
+        marked = [
+            f"[bold]{escape(c)}[/bold]" if s else escape(c)
+            for c, s in zip(text.replace("\n", "↵"), scored, strict=True)
+        ]
         lines.append("".join(marked))
     return lines

@@ -14,6 +14,7 @@ from whence.data.datasets import Batch, collate
 from whence.data.modules import CorpusData
 from whence.data.questions import encode_row
 from whence.errors import ConfigError
+from whence.evaluation.exact_match import teacher_forced_matches
 from whence.models.gpt import GPT
 from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
@@ -27,13 +28,15 @@ from whence.stages.common import (
     score,
     tell_score,
 )
-from whence.training.callbacks import Checkpoints, ExactMatchMonitor, handlers_kept
+from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
 from whence.training.devices import pick_device
-from whence.training.module import LanguageModel
+from whence.training.module import LanguageModel, sample_losses
 from whence.training.progress import ProgressReport
 
 log = logging.getLogger(__name__)
+
+_LOOKS = 10  # at the held-out loss, in a run
 
 
 def train(run: Run) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def train(run: Run) -> dict[str, Any]:
             run.config.stage.name, f"{model.parameter_count():,}", steps, training["batch_size"],
             run.config.model.name, run.folder,
         )  # fmt: skip
-        progress = fit(run, data, module, steps)
+        figures = fit(run, data, module, steps)
         result = {
             "model": run.plain["model"],
             "parameters": model.parameter_count(),
@@ -66,9 +69,7 @@ def train(run: Run) -> dict[str, Any]:
             "pretrained": stored is not None,
             "source": str(stored.run) if stored else None,
             "steps": steps,
-            "seconds": round(progress.seconds, 2),
-            "samples_per_second": round(progress.samples_per_second, 2),
-        }
+        } | figures
         if data.dev:
             result |= ask_dev(run, data, model, steps)
         return run.write_result(**result)
@@ -84,8 +85,11 @@ def ask_dev(run: Run, data: CorpusData, model: GPT, step: int) -> dict[str, Any]
     return result
 
 
-def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> ProgressReport:
-    """Run the training loop from the newest checkpoint of the run's directory, if there is one."""
+def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> dict[str, Any]:
+    """Run the training loop from the newest checkpoint of the run's directory, if there is one.
+
+    Returns what result.json says of it: seconds, samples per second, the last losses.
+    """
     resume = newest_checkpoint(run.checkpoints)
     first_step = int(read_checkpoint(resume)["global_step"]) if resume else 0
     if resume:
@@ -95,8 +99,7 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> Progre
         progress,
         Checkpoints(run.checkpoints, every_seconds=run.config.checkpoint.every_seconds),
     ]
-    if data.dev:
-        callbacks.insert(0, ExactMatchMonitor(dev_batch(data), every_steps=data.steps_per_epoch))
+    callbacks[:0] = monitors(data, steps)
     options = run.config.trainer
     trainer = pl.Trainer(
         accelerator=options.accelerator,
@@ -121,7 +124,22 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> Progre
     with handlers_kept():
         trainer.fit(module, datamodule=data, ckpt_path=resume)
     assert trainer.global_step == steps, f"{trainer.global_step} steps taken of {steps}"
-    return progress
+    losses = {name: trainer.callback_metrics.get(f"{name}/loss") for name in ("train", "validation")}
+    return {
+        "seconds": round(progress.seconds, 2),
+        "samples_per_second": round(progress.samples_per_second, 2),
+        "loss": {name: round(float(loss), 4) for name, loss in losses.items() if loss is not None},
+    }
+
+
+def monitors(data: CorpusData, steps: int) -> list[pl.Callback]:
+    """What is measured while a stage trains: exact match where questions are asked, else the held-out loss."""
+    if data.dev:
+        asked = dev_batch(data)
+        return [Monitor("dev/exact_match", teacher_forced_matches, asked, every_steps=data.steps_per_epoch)]
+    if data.held_out is not None:
+        return [Monitor("validation/loss", sample_losses, data.held_out, every_steps=max(1, steps // _LOOKS))]
+    return []
 
 
 def loggers(run: Run, module: LanguageModel, first_step: int) -> list[Any]:

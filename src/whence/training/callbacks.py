@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import torch
 
 from whence.data.datasets import Batch
 from whence.errors import Interrupted, WhenceError
-from whence.evaluation.exact_match import Score, teacher_forced_matches
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +98,20 @@ class Checkpoints(pl.Callback):
         self._saved_at = time.monotonic()
 
 
-class ExactMatchMonitor(pl.Callback):
-    """Asks the dev questions after every `every_steps` optimizer steps and at the end; logs `dev/exact_match`."""
+Measure = Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]
 
-    def __init__(self, batch: Batch, *, every_steps: int) -> None:
+
+class Monitor(pl.Callback):
+    """Measures the model on held-out samples after every `every_steps` optimizer steps and at the end.
+
+    measure: from (logits, inputs, targets) one figure a sample, (B,); their mean is logged as `name`.
+    """
+
+    def __init__(self, name: str, measure: Measure, batch: Batch, *, every_steps: int) -> None:
+        self.name = name
+        self.measure = measure
         self.batch = batch
         self.every_steps = every_steps
-        self.score: Score | None = None
         self._asked_at = -1
 
     def on_train_batch_end(
@@ -115,12 +121,11 @@ class ExactMatchMonitor(pl.Callback):
         if trainer.global_step != self._asked_at and (trainer.global_step % self.every_steps == 0 or last):
             self._asked_at = trainer.global_step
             pl_module.eval()
-            matches = []
+            figures = []
             for part in torch.arange(len(self.batch.inputs)).split(256):
                 inputs, targets = self.batch.inputs[part], self.batch.targets[part]
                 device = pl_module.device
                 with trainer.precision_plugin.forward_context():
-                    matches.append(teacher_forced_matches(pl_module, inputs.to(device), targets.to(device)))
+                    figures.append(self.measure(pl_module, inputs.to(device), targets.to(device)))
             pl_module.train()
-            self.score = Score(int(torch.cat(matches).sum()), len(self.batch.inputs))
-            pl_module.log("dev/exact_match", self.score.accuracy, rank_zero_only=True)
+            pl_module.log(self.name, torch.cat(figures).float().mean(), rank_zero_only=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 import torch
 
 from whence.errors import ConfigError, HardwareError
+
+log = logging.getLogger(__name__)
 
 
 def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
@@ -18,6 +21,8 @@ def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
         raise HardwareError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true")
     if precision.startswith("bf16") and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise HardwareError(f"trainer.precision={precision}: this GPU has no bfloat16; use 16-mixed or 32-true")
+    if precision.startswith("bf16") and device.type == "cpu" and not fast_in_bfloat16(device):
+        log.warning("trainer.precision=%s: this processor has no bfloat16 arithmetic, 32-true is far faster", precision)
     if device.type == "cuda" and devices > torch.cuda.device_count():
         raise HardwareError(
             f"trainer.devices: expected at most {torch.cuda.device_count()} (visible GPUs), got {devices}"
@@ -41,6 +46,13 @@ def pick_device(accelerator: str) -> torch.device:
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))
+
+
+def fast_in_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 matrices are faster than those of float32; on other processors far slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def describe_device(device: torch.device) -> str:

@@ -90,6 +90,16 @@ class LanguageModel(pl.LightningModule):
         )
 
 
+@torch.no_grad()
+def sample_losses(
+    logits: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of each sample, (B,), the mean over its targets; inputs and targets (B, T)."""
+    predicted = logits(inputs).float().transpose(1, 2)  # (B, V, T)
+    losses = F.cross_entropy(predicted, targets, ignore_index=PAD_ID, reduction="none")
+    return losses.sum(dim=1) / (targets != PAD_ID).sum(dim=1)
+
+
 def next_character_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy over the targets that are not PAD; logits (B, T, V), targets (B, T)."""
     return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD_ID)

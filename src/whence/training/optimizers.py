@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from whence.training.muon import Muon
 
 DECAYS = ("course", "matrices")
 
@@ -39,14 +41,13 @@ def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: floa
 
 
 def muon(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float) -> Optimizer:
-    """Muon (Jordan et al. 2024; scaled to AdamW's step as in Liu et al. 2025, "Muon is Scalable for LLM Training") for
-    the weight matrices inside the layers, AdamW without decay for everything else, at one learning rate."""
+    """Muon for the weight matrices inside the layers, AdamW without decay for everything else, at one learning rate."""
     _check(betas, weight_decay)
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("layers.")]
     inside = {id(parameter) for parameter in matrices}
     rest = [p for p in model.parameters() if id(p) not in inside]
     return Together(
-        Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, lr=lr, weight_decay=weight_decay),
         AdamW(rest, lr=lr, betas=(betas[0], betas[1]), weight_decay=0.0, fused=True),
     )
 

@@ -92,9 +92,12 @@ class ProgressReport(pl.Callback):
         self._stop()
 
     def _tell(self, trainer: pl.Trainer, speed: float, now: float) -> None:
-        figures = f"{speed:,.0f} samples/s  loss {float(trainer.callback_metrics['train/loss']):.3f}"
-        if "dev/exact_match" in trainer.callback_metrics:
-            figures += f"  dev {100 * float(trainer.callback_metrics['dev/exact_match']):.1f}%"
+        metrics = trainer.callback_metrics
+        figures = f"{speed:,.0f} samples/s  loss {float(metrics['train/loss']):.3f}"
+        if "dev/exact_match" in metrics:
+            figures += f"  dev {100 * float(metrics['dev/exact_match']):.1f}%"
+        if "validation/loss" in metrics:
+            figures += f"  validation {float(metrics['validation/loss']):.3f}"
         done, total = trainer.global_step, trainer.max_steps
         if self._bar:
             self._bar.update(self._task, completed=done, figures=figures)

@@ -1,0 +1,147 @@
+"""The course's written questions on attention, measured: a table, a figure a claim, and what every design costs."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import shutil
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+from torch.utils.tensorboard import SummaryWriter
+
+from whence import build
+from whence.config.compose import compose
+from whence.config.groups import options
+from whence.explore import cost, heads, mixing, order
+from whence.explore.claims import Claim
+from whence.models.gpt import GPT
+from whence.reporting.figures import curves
+from whence.run import Run
+from whence.storage import write_atomically
+
+log = logging.getLogger(__name__)
+
+_VOCABULARY = 256  # the real corpus'
+
+
+def explore(run: Run) -> None:
+    """Measure every claim, print the tables, and write explore.md, PNGs and a dashboard into the folder `into`."""
+    folder = Path(run.config.into)
+    folder.mkdir(parents=True, exist_ok=True)
+    costs = [cost.measure(name, length, design) for name in options("attention") for length in cost.LENGTHS]
+    claims = [
+        mixing.copying(),
+        mixing.averaging(),
+        mixing.extracting(),
+        heads.spreads(positive=True),
+        heads.spreads(positive=False),
+        mixing.building(),
+        *map(order.permuting, order.KINDS),
+        order.rotating(),
+        order.repeating(),
+        *cost.growing(costs),
+    ]
+    pictures = {_file(claim.name): (claim.says, claim.curves) for claim in claims}
+    pictures["time"] = ("time of a forward pass through the layers", cost.times(costs))
+    claimed, costly = _claims_table(claims), _costs_table(costs)
+    console = partial(Console, highlight=False)
+    for title, (headings, rows) in {"Attention explored": claimed, "What each design costs": costly}.items():
+        table = Table(*headings, title=title)
+        for row in rows:
+            table.add_row(*row)
+        (console() if console().is_terminal else console(width=200)).print(table)
+    shutil.rmtree(folder / "tb", ignore_errors=True)
+    writer = SummaryWriter(folder / "tb")
+    for name, (title, shown) in pictures.items():
+        figure = curves(shown, title)
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=110)
+        write_atomically(folder / f"{name}.png", content.getvalue())
+        writer.add_figure(f"explore/{name}", figure)
+    page = _page(claims, claimed, costly, list(pictures))
+    writer.add_text("explore", page)
+    writer.close()
+    write_atomically(folder / "explore.md", page.encode())
+    failed = [claim.name for claim in claims if not claim.holds]
+    log.info("%d of %d claims hold%s", len(claims) - len(failed), len(claims), "".join(f"; not: {n}" for n in failed))
+    log.info("%s", folder / "explore.md")
+
+
+@cache
+def _reference(name: str) -> Any:
+    return OmegaConf.to_container(compose(["data=cs224n", f"attention={name}"]).model, resolve=True)
+
+
+def design(name: str, length: int) -> GPT:
+    """A design at the reference size for sequences of `length`; its other options as in its YAML."""
+    spec = deepcopy(_reference(name)) | {"block_size": length}
+    if "columns" in spec["attention"]:
+        spec["attention"]["columns"] = length  # all of them, and not one less as the course's data need
+    if "bottleneck" in spec["layers"]:
+        spec["layers"]["bottleneck"] = length // 2 if spec["layers"]["aligned"] else min(cost.LATENTS, length)
+    return build.build_model(spec, vocab_size=_VOCABULARY)
+
+
+def parameters(name: str) -> int:
+    """Of the whole model at the reference size."""
+    return build.build_model(_reference(name), vocab_size=_VOCABULARY).parameter_count()
+
+
+Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def _claims_table(claims: list[Claim]) -> Rows:
+    rows = []
+    for claim in claims:
+        sign = ">=" if claim.at_least else "<="
+        verdict = "holds" if claim.holds else "does not hold"
+        rows.append((claim.says, claim.quantity, f"{claim.measured:.3g}", f"{sign} {claim.bound:g}", verdict))
+    return ("claim", "measured", "value", "bound", ""), rows
+
+
+def _costs_table(costs: list[cost.Cost]) -> Rows:
+    """Parameters, then million multiply-adds and milliseconds at each length."""
+    headings = ("attention", "parameters", *(f"T={t}: M madd, ms" for t in cost.LENGTHS))
+    rows = []
+    for name in dict.fromkeys(c.name for c in costs):
+        own = {c.length: c for c in costs if c.name == name}
+        cells = [f"{own[t].multiply_adds / 1e6:,.0f}, {1000 * own[t].seconds:.1f}" for t in cost.LENGTHS]
+        rows.append((name, f"{parameters(name):,}", *cells))
+    return headings, rows
+
+
+def _page(claims: list[Claim], claimed: Rows, costly: Rows, pictures: list[str]) -> str:
+    lines = ["# Attention explored", "", "Measured by `python train.py stage=explore`.", "", *_markdown(claimed), ""]
+    for claim in claims:
+        lines += [f"**{claim.says}.**", "", f"![{claim.name}]({_file(claim.name)}.png)", ""]
+    lines += [
+        "## What each design costs",
+        "",
+        f"{cost.LAYERS} layers of width {cost.WIDTH}, one sequence, without embedding and head; a perceiver has "
+        f"{cost.LATENTS} latents (an aligned one T / 2). Parameters: of the whole model, block 128, "
+        f"{_VOCABULARY} characters.",
+        "",
+        *_markdown(costly),
+        "",
+        f"![time]({pictures[-1]}.png)",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _markdown(table: Rows) -> list[str]:
+    headings, rows = table
+    cells = [headings, ["---"] * len(headings), *rows]
+    return ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
+
+
+def _file(name: str) -> str:
+    return re.sub(r"\W+", "_", name)
