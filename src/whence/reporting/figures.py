@@ -58,7 +58,7 @@ def curves(shown: Curves, title: str) -> Figure:
     many = len(shown.series) > _FEW
     figure = Figure(figsize=(8.4 if many else 6.4, 4), layout="constrained")
     axis = figure.subplots()
-    axis.set_prop_cycle(color=colormaps["tab20" if many else "tab10"].colors)
+    axis.set_prop_cycle(color=colormaps["tab20" if many else "tab10"](range(20 if many else 10)))
     for name, (x, y) in shown.series.items():
         axis.plot(x, y, "." if shown.points else "-", label=name, alpha=0.5 if shown.points else 1.0)
     axis.set_xscale("log" if shown.log_x else "linear", **({"base": 2} if shown.log_x else {}))
@@ -67,8 +67,10 @@ def curves(shown: Curves, title: str) -> Figure:
     axis.set_ylabel(shown.y)
     axis.set_title(title, fontsize=9, wrap=True)
     axis.grid(alpha=0.3)
-    if len(shown.series) > 1:
-        axis.legend(fontsize=7, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
+    if many:
+        axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    elif len(shown.series) > 1:
+        axis.legend(fontsize=7)
     return figure
 
 
