@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,21 @@ def command(tmp_path):
         )
 
     return call
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the project that a test may change; call Python there with `at_home(house)` as its environment."""
+    folder = tmp_path / "house"
+    for part in ("src", "conf", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("train.py", "pyproject.toml"):
+        shutil.copy(ROOT / part, folder)
+    return folder
+
+
+def at_home(folder: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(folder / "src")}
 
 
 @pytest.fixture(scope="session")

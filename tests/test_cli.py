@@ -93,19 +93,16 @@ def test_no_gpu_is_told(command):
     assert process.returncode == 69
 
 
-def test_a_typo_in_a_yaml_file_is_told():
+def test_a_typo_in_a_yaml_file_is_told(house, monkeypatch):
     """An experiment's file can hold what the command line could not."""
+    monkeypatch.setattr("whence.config.compose.CONF", house / "conf")
     for text, said in (
         ("model: {n_emdb: 64}", "did you mean model.n_embd?"),
         ("recipe: {pretrain: {epoch: 3}}", "did you mean recipe.pretrain.epochs?"),
     ):
-        path = CONF / "experiment" / "test_typo.yaml"
-        path.write_text(f"# @package _global_\nname: test_typo\n{text}\n")
-        try:
-            with pytest.raises(Exception) as caught:
-                prepare(compose(["experiment=test_typo"]), [])
-        finally:
-            path.unlink()
+        (house / "conf/experiment/typo.yaml").write_text(f"# @package _global_\nname: typo\n{text}\n")
+        with pytest.raises(Exception) as caught:
+            prepare(compose(["experiment=typo"]), [])
         assert said in one_line(caught.value)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, at_home
 from course_gpt import CourseGPT
 
 from whence.cli import quoted
@@ -100,25 +100,18 @@ def test_the_help_of_make_lists_all_targets():
         assert re.search(rf"^  {target}\s+\w", said, flags=re.M)
 
 
-def test_the_example_variant_passes_the_contract():
-    (python,) = [text for kind, text in BLOCKS if kind == "python"]
-    (yaml,) = [text for kind, text in BLOCKS if kind == "yaml"]
-    written = {
-        ROOT / re.search(r"# (src/\S+)", python)[1]: python,
-        ROOT / re.search(r"# (conf/\S+)", yaml)[1]: yaml,
-    }
-    try:
-        for path, text in written.items():
-            assert not path.exists()
-            path.write_text(text)
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-k", "uniform and not by_heart", "tests/contract"],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    finally:
-        for path in written:
-            path.unlink(missing_ok=True)
+def test_the_example_variant_passes_the_contract(house):
+    for kind in ("python", "yaml"):
+        (text,) = [text for language, text in BLOCKS if language == kind]
+        path = house / re.search(r"# ((?:src|conf)/\S+)", text)[1]
+        assert not path.exists()
+        path.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "uniform and not by_heart", "tests/contract"],
+        cwd=house, env=at_home(house), capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout
+    assert re.search(r"1\d passed", done.stdout), done.stdout
 
 
 def test_files_that_the_readme_names_exist():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from conftest import TINY, at_home
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = [*TINY, "trainer.max_steps=2", "logger=none"]
@@ -17,7 +17,7 @@ from whence.models.attention.vanilla import VanillaAttention
 
 
 class Broken(VanillaAttention):
-    def forward(self, x):
+    def forward(self, x, layout):
         raise RuntimeError("this variant is broken on purpose")
 """
 TOY = '''
@@ -30,38 +30,31 @@ class Toy(VanillaAttention):
 
 
 @pytest.fixture
-def variants():
+def variants(house):
     """Add variants as a user does: one Python file and one YAML each, nothing else."""
-    written = []
 
     def add(name, code, cls):
-        python = ROOT / "src/whence/models/attention" / f"{name}.py"
-        yaml = ROOT / "conf/model/attention" / f"{name}.yaml"
-        assert not python.exists()
-        written.extend([python, yaml])
-        python.write_text(code)
-        yaml.write_text(
+        (house / "src/whence/models/attention" / f"{name}.py").write_text(code)
+        (house / "conf/model/attention" / f"{name}.yaml").write_text(
             f"# @package model\nname: {name}\nattention:\n"
             f"  _target_: whence.models.attention.{name}.{cls}\n  _partial_: true\n"
         )
 
-    yield add
-    for path in written:
-        path.unlink(missing_ok=True)
+    return add
 
 
-def call(folder, *words):
+def call(folder, *words, house=ROOT):
     return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *words],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=500,
+        [sys.executable, str(house / "train.py"), *words],
+        cwd=folder, env=at_home(house), capture_output=True, text=True, check=False, timeout=500,
     )  # fmt: skip
 
 
-def test_three_rows_and_one_named_failure(tmp_path, variants):
+def test_three_rows_and_one_named_failure(tmp_path, variants, house):
     variants("zz_toy", TOY, "Toy")
     variants("zz_broken", BROKEN, "Broken")
     words = ["-m", "attention=vanilla,zz_broken,synthesizer,zz_toy", "seed=0,1", *QUICK]
-    first = call(tmp_path, *words)
+    first = call(tmp_path, *words, house=house)
     assert first.returncode == 1
     for name in ("vanilla", "synthesizer", "zz_toy"):
         assert re.search(rf"{name} .*yes .* 2 ", first.stdout), first.stdout + first.stderr
@@ -74,8 +67,8 @@ def test_three_rows_and_one_named_failure(tmp_path, variants):
     assert {"report.md", "report.png"} <= {path.name for path in sweep.iterdir()}
     assert (sweep / "report.png").read_bytes().startswith(b"\x89PNG")
 
-    (ROOT / "src/whence/models/attention/zz_broken.py").write_text(TOY.replace("Toy", "Broken"))
-    second = call(tmp_path, *words)
+    (house / "src/whence/models/attention/zz_broken.py").write_text(TOY.replace("Toy", "Broken"))
+    second = call(tmp_path, *words, house=house)
     assert second.returncode == 0, second.stderr
     assert len(re.findall(r"^finished before: ", second.stderr, flags=re.M)) == 6 * 4
     assert re.search(r"zz_broken .*yes .* 2 ", second.stdout)
@@ -83,11 +76,11 @@ def test_three_rows_and_one_named_failure(tmp_path, variants):
     assert [note["state"] for note in notes].count("failed") == 2
 
 
-def test_a_toy_variant_passes_the_contract(tmp_path, variants):
+def test_a_toy_variant_passes_the_contract(variants, house):
     variants("zz_toy", TOY, "Toy")
     process = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "zz_toy", str(ROOT / "tests/contract")],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "zz_toy", "tests/contract"],
+        cwd=house, env=at_home(house), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stdout
     assert re.search(r"1[0-9] passed|\.{10,}", process.stdout)

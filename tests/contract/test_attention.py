@@ -13,8 +13,9 @@ from whence.data.datasets import collate
 from whence.data.questions import encode_prompt, encode_row
 from whence.evaluation.decoding import greedy_answers
 from whence.models.gpt import GPT
+from whence.models.layout import Layout
 from whence.training.module import next_character_loss
-from whence.vocab import CharVocab
+from whence.vocab import MASK_ID, PAD_ID, CharVocab
 
 BLOCK = 32
 V = 20
@@ -23,7 +24,7 @@ V = 20
 def spec(name, **changes):
     words = [f"attention={name}", "model.n_layer=3", "model.n_head=2", "model.n_embd=16"]
     if "perceiver" in name:
-        words.append(f"model.layers.bottleneck={BLOCK // 2}")
+        words.append(f"model.layers.bottleneck={changes.get('model.block_size', BLOCK) // 2}")
     words += [f"model.block_size={BLOCK}", "model.dropout=0.2", *(f"{key}={value}" for key, value in changes.items())]
     return OmegaConf.to_container(compose(words).model, resolve=True)
 
@@ -133,6 +134,65 @@ def test_pictures_show_causal_averages(name):
             assert not weights.triu(1).any(), title
 
 
+def ragged():
+    """Rows of several lengths with MASKs in them, PAD behind."""
+    rows = ids(20, rows=4)
+    for row, length in enumerate((20, 1, 13, 8)):
+        rows[row, length // 2] = MASK_ID
+        rows[row, length:] = PAD_ID
+    return rows
+
+
+def test_packed_positions_give_what_padded_ones_give(name):
+    model = build(name, **{"model.dropout": 0}).double()
+    rows = ragged()
+    targets = rows.roll(-1, 1).masked_fill(rows == PAD_ID, PAD_ID)
+    gradients = []
+    for layout in (Layout.padded(rows), Layout.packed(rows)):
+        model.zero_grad()
+        logits = model(rows, layout)
+        if layout.index is None:
+            kept = logits[rows != PAD_ID]
+        else:
+            assert torch.allclose(logits, kept, atol=1e-10)
+        next_character_loss(logits, layout.gather(targets)).backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None])
+    for padded, packed in zip(*gradients, strict=True):
+        assert torch.allclose(padded, packed, atol=1e-10)
+
+
+@torch.no_grad()
+def test_reading_bit_by_bit_gives_what_reading_at_once_gives(name):
+    model = build(name).eval().double()
+    length = model.max_length
+    rows = ids(length)
+    rows[0, 5] = rows[1, 9] = MASK_ID
+    whole = model(rows)
+    for steps in ([1] * length, [7, 1, 1, 4, *[1] * (length - 13)], [length]):
+        read, end = model.reader(length), 0
+        for step in steps:
+            found = read(rows[:, end : end + step])
+            end += step
+            assert torch.allclose(found, whole[:, end - 1], atol=1e-10), f"position {end}"
+    with pytest.raises(ValueError, match=str(length)):
+        read(rows[:, :1])
+
+
+def test_answers_read_once_are_those_of_whole_passes(name):
+    model = build(name, vocab_size=len(VOCAB), **{"model.block_size": 80}).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)  # far from even, so that the answers differ
+    prompts = [encode_prompt("Where was ABCD born?"[: 3 + 2 * n], VOCAB) for n in range(8)]
+    answers = [
+        greedy_answers(model, prompts, vocab=VOCAB, max_length=model.max_length, readers=readers, batch_size=size)
+        for readers, size in ((None, 99), (model.reader, 99), (model.reader, 3))
+    ]
+    for again in answers[1:]:
+        assert [a.text for a in again] == [a.text for a in answers[0]]
+        assert [a.probability for a in again] == pytest.approx([a.probability for a in answers[0]], rel=1e-3)
+
+
 VOCAB = CharVocab.from_text("Where was ABCD born?RomeOsloParisSofia")
 ROWS = [Question(f"{who}?", place, 1) for who, place in zip("ABCD", ("Rome", "Oslo", "Paris", "Sofia"), strict=True)]
 
@@ -148,7 +208,7 @@ def test_one_batch_is_learned_by_heart_and_told_back(name):
         optimizer.step()
     assert loss.item() < 0.05
     prompts = [encode_prompt(row.text, VOCAB) for row in ROWS]
-    answers = greedy_answers(model.eval(), prompts, vocab=VOCAB, max_length=model.max_length)
+    answers = greedy_answers(model.eval(), prompts, vocab=VOCAB, max_length=model.max_length, readers=model.reader)
     assert [a.text for a in answers] == [row.answer for row in ROWS]
     assert all(a.probability > 0.8 for a in answers)
 

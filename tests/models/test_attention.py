@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from whence.models.attention.alibi import AlibiAttention
-from whence.models.attention.base import AttentionShape, Layout
+from whence.models.attention.base import AttentionShape
 from whence.models.attention.linear import LinearAttention
 from whence.models.attention.rope import RotaryAttention
 from whence.models.attention.sliding_window import SlidingWindowAttention
@@ -16,6 +16,7 @@ from whence.models.attention.synthesizer_factorized_dense import FactorizedDense
 from whence.models.attention.synthesizer_mixture import SynthesizerMixtureAttention
 from whence.models.attention.synthesizer_random import RandomSynthesizerAttention
 from whence.models.attention.vanilla import VanillaAttention
+from whence.models.layout import Layout
 from whence.models.positions import LearnedPositions, SinusoidalPositions
 
 SHAPE = AttentionShape(n_embd=12, n_head=3, block_size=10, dropout=0.0)
@@ -173,7 +174,7 @@ FLOAT32 = (AlibiAttention, RotaryAttention, LinearAttention)
 def test_rope_scores_depend_on_distance_only():
     layer = ramp(RotaryAttention(SHAPE))
     query, key = (torch.sin(torch.arange(3.0 * D) + shift).double().view(1, 3, 1, D) for shift in (0, 5))
-    turned = [layer._turn(vector.expand(1, 3, 10, D)) for vector in (query, key)]
+    turned = [layer._turn(vector.expand(1, 3, 10, D), layout(10)) for vector in (query, key)]
     scores = (turned[0] @ turned[1].transpose(-2, -1))[0]  # the same query and key at every place
     for offset in range(-9, 10):
         diagonal = scores.diagonal(offset, dim1=-2, dim2=-1)
@@ -193,10 +194,13 @@ def test_sinusoids_follow_the_formula_and_never_repeat():
 
 def test_learned_positions_start_at_zero_and_are_added():
     positions = LearnedPositions(block_size=10, n_embd=12)
-    assert torch.equal(positions(x(4).float()), x(4).float())
+    places = torch.arange(4)
+    assert torch.equal(positions(x(4).float(), places), x(4).float())
     with torch.no_grad():
-        positions.table += 1
-    assert torch.equal(positions(x(4).float()), x(4).float() + 1)
+        positions.table += torch.arange(10)[:, None]
+    assert torch.equal(positions(x(4).float(), places), x(4).float() + places[:, None])
+    packed = positions(x(4)[0].float(), places + 3)
+    assert torch.equal(packed, x(4)[0].float() + (places + 3)[:, None])
 
 
 def test_a_fixed_random_synthesizer_brings_its_matrix_along():

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from whence.models.attention.base import AttentionShape, Layout
+from whence.models.attention.base import AttentionShape
 from whence.models.attention.vanilla import VanillaAttention
+from whence.models.layout import Layout
 from whence.models.perceiver import PerceiverStack
 
 SHAPE = AttentionShape(n_embd=12, n_head=3, block_size=16, dropout=0.0)

@@ -94,6 +94,7 @@ FIELDS: dict[str, Field] = {
     "trainer.precision": Field((str,), choices=PRECISIONS),
     "trainer.max_steps": Field((int,), low=1, optional=True),
     "trainer.accumulate_grad_batches": COUNT,
+    "trainer.packed": Field((bool,), optional=True),
     "trainer.num_workers": Field((int,), low=0),
     "trainer.threads": Field((int,), low=1, optional=True),
 } | {

@@ -1,6 +1,8 @@
 """Greedy decoding of many prompts at once, closed book: the model continues `question MASK` until it writes MASK.
 
-Takes any function from ids to logits, so it serves every model and can be tested with a lambda.
+Takes functions from ids to logits, so it serves every model and can be tested with a lambda. There are two ways, which
+give the same answers: reading each position once (`Reader`), and, for answers that could outgrow the longest sequence,
+a whole forward pass for each character.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import torch
 from whence.vocab import MASK_ID, PAD_ID, CharVocab
 
 Logits = Callable[[torch.Tensor], torch.Tensor]  # ids (B, T) to logits (B, T, V), causal
+Reader = Callable[[torch.Tensor], torch.Tensor]  # the next ids (B, T), to the logits of what follows them (B, V)
+Readers = Callable[[int], Reader]  # from the most positions there will be; each reads one batch
 
 MAX_NEW = 32  # the course decodes 32 characters, always
 
@@ -26,6 +30,9 @@ class Answer:
     probability: float
 
 
+Found = tuple[list[int], float]  # the ids of an answer without its MASK, and the probability of it with
+
+
 @torch.no_grad()
 def greedy_answers(
     logits: Logits,
@@ -33,52 +40,92 @@ def greedy_answers(
     *,
     vocab: CharVocab,
     max_length: int,
+    readers: Readers | None = None,
     device: torch.device | str = "cpu",
-    batch_size: int = 256,
+    batch_size: int = 128,
 ) -> list[Answer]:
     """The greedy answer to each prompt, in the order of the prompts.
 
-    Rows are padded on the right, which a causal model cannot see, and sorted by length to pad little. A row that grows
-    past `max_length` keeps its last `max_length` characters, as in the course. An answer without a closing MASK is
-    what 32 characters hold.
+    Batches are of similar lengths. A row that grows past `max_length` keeps its last `max_length` characters, as in the
+    course. An answer without a closing MASK is what 32 characters hold.
     """
     answers: list[Answer | None] = [None] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
-        batch = _continue(logits, [prompts[i] for i in chosen], max_length, device)
-        for i, (ids, probability) in zip(chosen, batch, strict=True):
+        rows = [prompts[i] for i in chosen]
+        fits = len(rows[-1]) + MAX_NEW - 1 <= max_length  # the last character is never read
+        found = (
+            _reading(readers, rows, device)
+            if readers is not None and fits
+            else _repeating(logits, rows, max_length, device)
+        )
+        for i, (ids, probability) in zip(chosen, found, strict=True):
             answers[i] = Answer(vocab.decode(ids), probability)
     return [answer for answer in answers if answer is not None]
 
 
-def _continue(
-    logits: Logits, prompts: list[np.ndarray], max_length: int, device: torch.device | str
-) -> list[tuple[list[int], float]]:
-    """The ids that follow each prompt up to MASK, which is left out, and their probability with it."""
-    rows = torch.arange(len(prompts), device=device)
-    lengths = torch.tensor([len(p) for p in prompts], device=device)
-    starts = lengths.clone()
-    ids = torch.full((len(prompts), int(lengths.max()) + MAX_NEW), PAD_ID, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.from_numpy(prompt.astype(np.int64))
-    ids = ids.to(device)
-    log_probability = torch.zeros(len(prompts), dtype=torch.float64, device=device)
-    open_rows = torch.ones(len(prompts), dtype=torch.bool, device=device)
-    for _ in range(MAX_NEW):
-        window = min(max_length, int(lengths.max()))
-        offsets = (lengths - window).clamp(min=0)
-        positions = offsets[:, None] + torch.arange(window, device=device)  # (B, window)
-        predicted = logits(ids.gather(1, positions))[rows, lengths - offsets - 1].float()  # (B, V)
-        chances, chosen = predicted.log_softmax(dim=-1).max(dim=-1)
-        log_probability += torch.where(open_rows, chances.double(), 0.0)
-        ids[rows[open_rows], lengths[open_rows]] = chosen[open_rows]
-        lengths = lengths + open_rows
-        open_rows = open_rows & (chosen != MASK_ID)
-        if not open_rows.any():
+def _reading(readers: Readers, prompts: list[np.ndarray], device: torch.device | str) -> list[Found]:
+    """All rows read the same position at a time: those within their prompt its next character, the others their own."""
+    rows = _Rows(prompts, device)
+    shortest = len(prompts[0])
+    read = readers(rows.ids.shape[1])
+    scores = read(rows.ids[:, :shortest])
+    for position in range(shortest, rows.ids.shape[1]):
+        if rows.write(scores, torch.full_like(rows.lengths, position)):
             break
-    closed = (~open_rows).long()
-    return [
-        (ids[row, starts[row] : lengths[row] - closed[row]].tolist(), float(log_probability[row].exp()))
-        for row in range(len(prompts))
-    ]
+        scores = read(rows.ids[:, position : position + 1])
+    return rows.found()
+
+
+def _repeating(logits: Logits, prompts: list[np.ndarray], max_length: int, device: torch.device | str) -> list[Found]:
+    """A whole forward pass over the last `max_length` characters for each new one."""
+    rows = _Rows(prompts, device)
+    numbers = torch.arange(len(prompts), device=device)
+    for _ in range(MAX_NEW):
+        window = min(max_length, int(rows.lengths.max()))
+        offsets = (rows.lengths - window).clamp(min=0)
+        places = offsets[:, None] + torch.arange(window, device=device)  # (B, window)
+        scores = logits(rows.ids.gather(1, places))[numbers, rows.lengths - offsets - 1]
+        if rows.write(scores, rows.lengths):
+            break
+    return rows.found()
+
+
+class _Rows:
+    """The rows of a batch while they grow: ids (B, longest prompt + 32), how long each is, and which go on."""
+
+    def __init__(self, prompts: list[np.ndarray], device: torch.device | str) -> None:
+        ids = np.full((len(prompts), max(map(len, prompts)) + MAX_NEW), PAD_ID, dtype=np.int64)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = prompt
+        self.ids = torch.from_numpy(ids).to(device)
+        self.lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        self._starts = self.lengths.clone()
+        self._open = torch.ones(len(prompts), dtype=torch.bool, device=device)
+        self._log_probability = torch.zeros(len(prompts), dtype=torch.float64, device=device)
+
+    def write(self, scores: torch.Tensor, positions: torch.Tensor) -> bool:
+        """Write the most probable next character of the open rows that end at `positions`, (B,); scores (B, V).
+
+        Returns whether every answer is closed or full.
+        """
+        chances, chosen = scores.float().log_softmax(dim=-1).max(dim=-1)
+        now = self._open & (self.lengths == positions)
+        self._log_probability += torch.where(now, chances.double(), 0.0)
+        numbers = now.nonzero()[:, 0]
+        self.ids[numbers, positions[numbers]] = chosen[numbers]
+        self.lengths += now
+        full = self.lengths - self._starts == MAX_NEW
+        self._open &= ~(now & ((chosen == MASK_ID) | full))
+        return not self._open.any()
+
+    def found(self) -> list[Found]:
+        ids, chances = self.ids.cpu(), self._log_probability.exp().tolist()
+        answers = []
+        for row, (start, end, chance) in enumerate(
+            zip(self._starts.tolist(), self.lengths.tolist(), chances, strict=True)
+        ):
+            text = ids[row, start:end].tolist()
+            answers.append((text[:-1] if text[-1] == MASK_ID else text, chance))
+        return answers

@@ -18,8 +18,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from whence.explore.claims import Claim, Curves
-from whence.models.attention.base import Layout
 from whence.models.gpt import GPT
+from whence.models.layout import Layout
 
 LENGTHS = (32, 64, 128, 256, 512)
 LATENTS = 64

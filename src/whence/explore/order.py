@@ -10,6 +10,7 @@ from whence.explore.claims import Claim, Curves, generator
 from whence.models.attention.base import AttentionShape
 from whence.models.attention.rope import RotaryAttention
 from whence.models.attention.vanilla import VanillaAttention
+from whence.models.layout import Layout
 from whence.models.positions import SinusoidalPositions
 
 SHAPE = AttentionShape(n_embd=64, n_head=4, block_size=128, dropout=0.0)
@@ -32,16 +33,14 @@ def permuting(kind: str) -> Claim:
     x = torch.randn(1, LENGTH, 64, generator=draw, dtype=torch.float64)
     order = torch.randperm(LENGTH, generator=draw)
     table = SinusoidalPositions(block_size=LENGTH, n_embd=64)
+    layout = _unmarked(LENGTH)
 
     @torch.no_grad()
     def f(x: torch.Tensor) -> torch.Tensor:
-        x = table(x) if kind == "sinusoids" else x
-        if isinstance(layer, RotaryAttention):
-            query, key = layer.turned(x)
-        else:
-            query, key = layer.split_heads(layer.query(x)), layer.split_heads(layer.key(x))
+        x = table(x, layout.places) if kind == "sinusoids" else x
+        query, key, value = layer.queries(x, layout), layer.keys(x, layout), layer.values(x, layout)
         shares = (query @ key.mT / math.sqrt(SHAPE.head_size)).softmax(dim=-1)  # every position sees all
-        return mlp(layer.output(shares @ layer.split_heads(layer.value(x))))
+        return mlp(layer.output(shares @ value, layout))
 
     distance = (f(x[:, order]) - f(x)[:, order]).norm(dim=-1)[0] / f(x)[:, order].norm(dim=-1)[0]
     return Claim(
@@ -63,8 +62,9 @@ def rotating() -> Claim:
         torch.manual_seed(7)
         layer = RotaryAttention(SHAPE).double().eval()
     x = torch.randn(1, 1, 64, generator=generator(7), dtype=torch.float64).expand(1, SHAPE.block_size, 64)
+    layout = _unmarked(SHAPE.block_size)
     with torch.no_grad():
-        query, key = layer.turned(x)
+        query, key = layer.queries(x, layout), layer.keys(x, layout)
     scores = (query @ key.mT / math.sqrt(SHAPE.head_size))[0]  # (H, T, T)
     distances = range(-SHAPE.block_size + 1, SHAPE.block_size)
     spread = 0.0
@@ -102,3 +102,8 @@ def repeating() -> Claim:
         at_least=True,
         curves=Curves("position", "distance to the nearest other place", {"d = 256": (range(128), distance.tolist())}),
     )
+
+
+def _unmarked(length: int) -> Layout:
+    """Of one sequence without a MASK."""
+    return Layout(1, length, torch.zeros(1, length, dtype=torch.bool))

@@ -15,9 +15,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from whence.models.attention.base import AttentionShape, Layout
+from whence.models.attention.base import AttentionShape
 from whence.models.layers import AttentionFactory, Layers, Picture
-from whence.vocab import MASK_ID
+from whence.models.layout import Cache, Layout
 
 PositionsFactory = Callable[..., nn.Module]
 LayersFactory = Callable[..., Layers]
@@ -61,30 +61,40 @@ class GPT(nn.Module):
         self.max_length = self.layers.max_length
         self.apply(init_weights)
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
         """Logits of the next character at each position, (B, T, V), for ids (B, T), T <= max_length.
 
-        Raises ValueError for longer sequences.
+        With a packed layout, of its positions alone, (N, V). Raises ValueError for longer sequences.
         """
-        return self.head(self.ln_f(self.layers(self._embed(ids), layout(ids))))
+        layout = Layout.padded(ids) if layout is None else layout
+        return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)))
+
+    def reader(self, capacity: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Reads a batch of sequences bit by bit, each position once, up to `capacity` of them in all.
+
+        Returns a function from the next ids, (B, T), to the logits of what follows them, (B, V).
+        """
+        cache = Cache(capacity)
+
+        def read(ids: torch.Tensor) -> torch.Tensor:
+            layout = Layout.continued(ids, cache)
+            return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)[:, -1]))
+
+        return read
 
     @torch.no_grad()
     def pictures(self, ids: torch.Tensor) -> list[Picture]:
         """What the layers attend to while the model reads ids, (B, T)."""
-        return self.layers.pictures(self._embed(ids), layout(ids))
+        layout = Layout.padded(ids)
+        return self.layers.pictures(self._embed(ids, layout), layout)
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
 
-    def _embed(self, ids: torch.Tensor) -> torch.Tensor:
-        if ids.shape[1] > self.max_length:
-            raise ValueError(f"sequence of {ids.shape[1]} positions, this model takes at most {self.max_length}")
-        return self.drop(self.positions(self.tok_emb(ids)))  # (B, T, C)
-
-
-def layout(ids: torch.Tensor) -> Layout:
-    batch, length = ids.shape
-    return Layout(batch, length, marks=ids == MASK_ID)
+    def _embed(self, ids: torch.Tensor, layout: Layout) -> torch.Tensor:
+        if layout.end > self.max_length:
+            raise ValueError(f"sequence of {layout.end} positions, this model takes at most {self.max_length}")
+        return self.drop(self.positions(self.tok_emb(layout.gather(ids)), layout.places))  # (B, T, C) or (N, C)
 
 
 def init_weights(module: nn.Module) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, Layout
+from whence.models.attention.base import Attention, AttentionShape
+from whence.models.layout import Layout
 
 AttentionFactory = Callable[[AttentionShape], Attention]
 Picture = tuple[str, torch.Tensor]  # a name, and weights (B, H, queries, keys) whose rows sum to 1

@@ -10,19 +10,22 @@ left corner of the causal one, so that latent i reads inputs 0..i: inputs from M
 (i + 1) r - 1, output t the latents that end at or before t, and an empty latent for outputs that have none yet. After
 Perceiver AR (Hawthorne et al. 2022) for the alignment. 4 (C^2 + C) parameters a cross-attention, M C for the latents.
 
-Legend of shapes: B batch, T sequence length, M latents, H heads, D head size, C width.
+A latent is computed once all that it may read is there; before, no output reads it.
+
+Legend of shapes: B batch, T new positions, S all positions, M latents, H heads, D head size, C width.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import AttentionShape, Layout
+from whence.models.attention.base import AttentionShape
 from whence.models.layers import AttentionFactory, Layers, Picture, Stack, mlp
+from whence.models.layout import Layout
 
 
 class CrossAttention(nn.Module):
@@ -34,21 +37,34 @@ class CrossAttention(nn.Module):
         self.query, self.key, self.value, self.proj = (nn.Linear(shape.n_embd, shape.n_embd) for _ in range(4))
         self.proj_dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """queries (B, Tq, C), keys (B, Tk, C) -> (B, Tq, C)."""
-        query, key, value = self._heads(self.query(queries)), self._heads(self.key(keys)), self._heads(self.value(keys))
+    def forward(self, queries: torch.Tensor, asking: Layout, read: Read) -> torch.Tensor:
+        """queries in the layout `asking`, (B, Tq, C) or packed, to as many averages of what is read."""
         dropout = self.shape.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-        return self.proj_dropout(self.proj(mixed.transpose(1, 2).flatten(2)))
+        query = self._heads(self.query(queries), asking)
+        mixed = F.scaled_dot_product_attention(query, read.key, read.value, attn_mask=read.mask, dropout_p=dropout)
+        return self.proj_dropout(self.proj(asking.gather(mixed.transpose(1, 2).flatten(2))))
 
-    def weights(self, queries: torch.Tensor, keys: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def weights(self, queries: torch.Tensor, asking: Layout, read: Read) -> torch.Tensor:
         """(B, H, Tq, Tk)."""
-        query, key = self._heads(self.query(queries)), self._heads(self.key(keys))
-        scores = query @ key.transpose(-2, -1) / self.shape.head_size**0.5
-        return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+        scores = self._heads(self.query(queries), asking) @ read.key.transpose(-2, -1) / self.shape.head_size**0.5
+        return scores.masked_fill(~read.mask, float("-inf")).softmax(dim=-1)
 
-    def _heads(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.shape.n_head, self.shape.head_size)).transpose(1, 2)  # (B, H, T, D)
+    def read(self, x: torch.Tensor, layout: Layout, mask: torch.Tensor) -> Read:
+        """Keys and values of x and of what was there before it, under a mask (Tq, Tk)."""
+        key = layout.recall(self, "key", self._heads(self.key(x), layout))
+        return Read(key, layout.recall(self, "value", self._heads(self.value(x), layout)), mask)
+
+    def _heads(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        return layout.spread(x).unflatten(-1, (self.shape.n_head, self.shape.head_size)).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is read: keys and values, (B, H, Tk, D), and which query may read which of them, (Tq, Tk)."""
+
+    key: torch.Tensor
+    value: torch.Tensor
+    mask: torch.Tensor
 
 
 class PerceiverStack(Layers):
@@ -87,39 +103,45 @@ class PerceiverStack(Layers):
         self.middle = Stack(shape=inner, n_layer=n_layer - 2, attention=attention)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        latents, queries, reads = self._down_parts(x)
-        z = latents + self.down(queries, x, reads)
-        z = self.middle(z + self.down_mlp(self.down_ln2(z)), self._inner(z))
-        keys, reads = self._up_parts(x, z)
-        out = x + self.up(x, keys, reads)
+        latents, inner, reads = self._down(x, layout)
+        if inner.length:
+            z = latents + self.down(self.down_ln1(latents), inner, reads)
+            latents = self.middle(z + self.down_mlp(self.down_ln2(z)), inner)
+        out = x + self.up(x, layout, self._up(latents, inner, layout))
         return out + self.up_mlp(self.up_ln2(out))
 
     def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
         """Latents reading inputs, the layers between latents, outputs reading latents."""
-        latents, queries, reads = self._down_parts(x)
-        z = latents + self.down(queries, x, reads)
+        latents, inner, reads = self._down(x, layout)
+        queries = self.down_ln1(latents)
+        z = latents + self.down(queries, inner, reads)
         z = z + self.down_mlp(self.down_ln2(z))
-        keys, up_reads = self._up_parts(x, self.middle(z, self._inner(z)))
-        down = self.down.weights(queries, x, reads)
-        return [("down", down), *self.middle.pictures(z, self._inner(z)), ("up", self.up.weights(x, keys, up_reads))]
+        up = self.up.weights(x, layout, self._up(self.middle(z, inner), inner, layout))
+        return [("down", self.down.weights(queries, inner, reads)), *self.middle.pictures(z, inner), ("up", up)]
 
-    def _inner(self, z: torch.Tensor) -> Layout:
-        """Latents stand for no character: none is a MASK."""
-        batch, length, _ = z.shape
-        return Layout(batch, length, marks=torch.zeros(batch, length, dtype=torch.bool, device=z.device))
+    def _complete(self, positions: int) -> int:
+        """How many latents have all that they may read, after so many positions."""
+        return min(self.latents.shape[1], positions // self.stride)
 
-    def _down_parts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Latents, their queries, and which inputs each may read, (M, T)."""
-        latents = self.latents.expand(len(x), -1, -1)
-        last = (torch.arange(latents.shape[1], device=x.device) + 1) * self.stride - 1
-        return latents, self.down_ln1(latents), torch.arange(x.shape[1], device=x.device) <= last[:, None]
+    def _down(self, x: torch.Tensor, layout: Layout) -> tuple[torch.Tensor, Layout, Read]:
+        """The latents that the new positions complete, their layout, and what they read."""
+        before, after = self._complete(layout.start), self._complete(layout.end)
+        numbers = torch.arange(before, after, device=x.device)
+        mask = torch.arange(layout.end, device=x.device) < (numbers[:, None] + 1) * self.stride
+        # A latent stands for no character: none is a MASK.
+        marks = torch.zeros(layout.batch, after, dtype=torch.bool, device=x.device)
+        inner = Layout(layout.batch, after - before, marks, start=before, cache=layout.cache)
+        latents = self.latents[:, before:after].expand(layout.batch, -1, -1)
+        return latents, inner, self.down.read(x, layout, mask)
 
-    def _up_parts(self, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Normed latents to read, and which of them each output may, (T, M); aligned: an empty one in front."""
+    def _up(self, z: torch.Tensor, inner: Layout, layout: Layout) -> Read:
+        """Normed latents for the outputs to read; where they are aligned, an empty one in front."""
         keys = self.up_ln1(z)
-        last = (torch.arange(z.shape[1], device=x.device) + 1) * self.stride - 1
-        reads = last <= torch.arange(x.shape[1], device=x.device)[:, None]
-        if self.aligned:
-            keys = F.pad(keys, (0, 0, 1, 0))
-            reads = F.pad(reads, (1, 0), value=True)
-        return keys, reads
+        last = (torch.arange(inner.end, device=z.device) + 1) * self.stride - 1
+        mask = last <= torch.arange(layout.start, layout.end, device=z.device)[:, None]
+        if not self.aligned:
+            return self.up.read(keys, inner, mask)
+        empty = int(layout.start == 0)
+        keys = F.pad(keys, (0, 0, empty, 0))
+        moved = replace(inner, length=inner.length + empty, start=inner.start + 1 - empty)
+        return self.up.read(keys, moved, F.pad(mask, (1, 0), value=True))

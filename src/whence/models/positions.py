@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 class LearnedPositions(nn.Module):
@@ -13,9 +14,9 @@ class LearnedPositions(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(block_size, n_embd))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (B, T, C)."""
-        return x + self.table[: x.shape[1]]
+    def forward(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """x: (B, T, C) and places (T,), or packed (N, C) and (N,)."""
+        return x + F.embedding(places, self.table)
 
 
 class SinusoidalPositions(nn.Module):
@@ -35,9 +36,9 @@ class SinusoidalPositions(nn.Module):
         table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2).float()
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (B, T, C)."""
-        return x + self.table[: x.shape[1]].to(x.dtype)
+    def forward(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """x: (B, T, C) and places (T,), or packed (N, C) and (N,)."""
+        return x + self.table[places].to(x.dtype)
 
 
 class NoPositions(nn.Module):
@@ -46,5 +47,5 @@ class NoPositions(nn.Module):
     def __init__(self, *, block_size: int, n_embd: int) -> None:
         super().__init__()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         return x

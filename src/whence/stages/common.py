@@ -98,7 +98,9 @@ def answer(model: GPT, questions: list[Question], data: CorpusData, device: torc
     """The model's greedy answers to questions, in their order."""
     model.eval().to(device)
     prompts = [encode_prompt(question.text, data.vocab) for question in questions]
-    return greedy_answers(model, prompts, vocab=data.vocab, max_length=model.max_length, device=device)
+    return greedy_answers(
+        model, prompts, vocab=data.vocab, max_length=model.max_length, readers=model.reader, device=device
+    )
 
 
 def score(questions: list[Question], answers: list[Answer], trained: list[Question]) -> dict[str, Any]:

@@ -180,6 +180,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel
         seed=run.config.seed,
         optimizer=build.build(run.plain["optimizer"], path="optimizer", model=model),
         factor=factor,
+        packed=pick_device(options.accelerator).type == "cpu" if options.packed is None else options.packed,
         where=data.lines,
     )
 

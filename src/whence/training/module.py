@@ -15,6 +15,7 @@ from whence.data.datasets import Batch
 from whence.data.randomness import step_seed
 from whence.errors import TrainingError
 from whence.models.gpt import GPT
+from whence.models.layout import Layout
 from whence.vocab import PAD_ID, CharVocab
 
 FORMAT = 1  # of the checkpoint; raise it when older ones can no longer be read
@@ -24,6 +25,7 @@ class LanguageModel(pl.LightningModule):
     """Next-character training: cross-entropy on every target that is not PAD.
 
     spec: the model's configuration as plain values; it travels in the checkpoint with the vocabulary.
+    packed: whether the layers work on the real positions of a batch alone; the loss is the same, the dropout another.
     where: names the samples of a batch for an error message.
     """
 
@@ -37,6 +39,7 @@ class LanguageModel(pl.LightningModule):
         optimizer: Optimizer,
         factor: Callable[[int], float],
         clip: float = 1.0,
+        packed: bool = False,
         where: Callable[[list[int]], str] = str,
     ) -> None:
         super().__init__()
@@ -45,6 +48,7 @@ class LanguageModel(pl.LightningModule):
         self.vocab = vocab
         self.seed = seed
         self.clip = clip
+        self.packed = packed
         self._optimizer = optimizer
         self._factor = factor
         self._where = where
@@ -59,7 +63,8 @@ class LanguageModel(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         self._numbers = batch.numbers
-        loss = next_character_loss(self.model(batch.inputs), batch.targets)
+        layout = Layout.packed(batch.inputs) if self.packed else Layout.padded(batch.inputs)
+        loss = next_character_loss(self.model(batch.inputs, layout), layout.gather(batch.targets))
         if not torch.isfinite(loss):
             raise TrainingError(self._not_finite("loss", loss.item()))
         self.log("train/loss", loss.detach())
@@ -101,5 +106,5 @@ def sample_losses(
 
 
 def next_character_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over the targets that are not PAD; logits (B, T, V), targets (B, T)."""
-    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=PAD_ID)
+    """Mean cross-entropy over the targets that are not PAD; logits (..., V), targets (...)."""
+    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=PAD_ID)

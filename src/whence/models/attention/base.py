@@ -2,10 +2,12 @@
 
 A variant is a module built by `Variant(shape, **its own options)`, once for each layer. It maps (B, T, C) to (B, T, C)
 so that position t depends on positions 0..t only, refuses nothing up to `max_length` positions, and draws itself by
-`weights`, from which `forward` follows; one with a faster way to its output has a `forward` of its own. Everything else
-(norms, residuals, MLP, positions) belongs to `models/gpt.py`.
+`weights`, from which `forward` follows; one with a faster way to its output has a `forward` of its own. Taking its
+heads by `heads`, and what it keeps of each position by `layout.recall`, it serves packed batches and decoding with a
+cache (see `models/layout.py`). Everything else (norms, residuals, MLP, positions) belongs to `models/gpt.py`.
 
-Legend of shapes: B batch, T query length, S key length, H heads, D head size, C model width (C = H D).
+Legend of shapes: B batch, T new positions, S all positions (T, and those in a cache), H heads, D head size, C model
+width (C = H D).
 """
 
 from __future__ import annotations
@@ -17,14 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class Layout:
-    """What a layer is told of a batch besides x, (B, T, C): `marks`, (B, T) booleans, says where MASK stands."""
-
-    batch: int
-    length: int
-    marks: torch.Tensor
+from whence.models.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -53,57 +48,61 @@ class Attention(nn.Module):
         self.proj_dropout = nn.Dropout(shape.dropout)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """Mix the positions of x, (B, T, C), causally."""
+        """Mix the positions of x, (B, T, C) or packed (N, C), causally."""
         weights = F.dropout(self.weights(x, layout), self.active_dropout)
-        return self.output(weights @ self.split_heads(self.value(x)))
+        return self.output(weights @ self.values(x, layout), layout)
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """How much each position takes from each earlier one, (B, H, T, T), rows summing to 1."""
+        """How much each position takes from each earlier one, (B, H, T, S), rows summing to 1."""
         raise NotImplementedError
 
-    def split_heads(self, x: torch.Tensor) -> torch.Tensor:
-        batch, length, _ = x.shape
-        return x.view(batch, length, self.shape.n_head, self.shape.head_size).transpose(1, 2)  # (B, H, T, D)
+    def values(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """(B, H, S, D)."""
+        return layout.recall(self, "value", self.heads(self.value(x), layout))
 
-    def merge_heads(self, x: torch.Tensor) -> torch.Tensor:
-        batch, _, length, _ = x.shape
-        return x.transpose(1, 2).reshape(batch, length, self.shape.n_embd)  # (B, T, C)
+    def heads(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """What a projection gave for each position, by heads: (B, H, T, D)."""
+        return layout.spread(x).unflatten(-1, (self.shape.n_head, self.shape.head_size)).transpose(1, 2)
+
+    def output(self, mixed: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """Averages of values, (B, H, T, D), projected; in the shape of x."""
+        return self.proj_dropout(self.proj(layout.gather(mixed.transpose(1, 2).flatten(2))))
 
     @property
     def active_dropout(self) -> float:
         """The rate of dropout on attention weights, for functions that are not modules."""
         return self.shape.dropout if self.training else 0.0
 
-    def output(self, x: torch.Tensor) -> torch.Tensor:
-        return self.proj_dropout(self.proj(self.merge_heads(x)))
-
 
 def attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, dropout: float, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Causal scaled dot-product attention by torch's fused kernels; all (B, H, T, D).
+    """Causal scaled dot-product attention by torch's fused kernels; query (B, H, T, D), key and value (B, H, S, D).
 
-    bias: added to the scores, (H, T, T) or (B, 1, T, T).
+    bias: added to the scores, (H, T, S) or (B, 1, T, S).
     """
-    if bias is None:
-        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-    bias = mask_future(bias).to(query.dtype)
-    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, attn_mask=bias)
+    mask, whole = None, query.shape[2] == key.shape[2]
+    if bias is not None:
+        mask = mask_future(bias).to(query.dtype)
+    elif not whole and query.shape[2] > 1:
+        mask = mask_future(query.new_zeros(query.shape[2], key.shape[2]))
+    causal = bias is None and whole
+    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, attn_mask=mask, is_causal=causal)
 
 
 def dot_product_weights(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """The weights that `attend` uses and does not give away, (B, H, T, T)."""
+    """The weights that `attend` uses and does not give away, (B, H, T, S)."""
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
     return causal_softmax(scores if bias is None else scores + bias)
 
 
 def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
-    """Softmax over the keys s <= t of scores, (..., T, T)."""
+    """Softmax over the keys up to the position of each query; scores (..., T, S), of the last T of S positions."""
     return mask_future(scores).softmax(dim=-1)
 
 
 def mask_future(scores: torch.Tensor) -> torch.Tensor:
-    """Scores (..., T, T) with minus infinity for the keys s > t."""
-    length = scores.shape[-1]
-    future = torch.ones(length, length, dtype=torch.bool, device=scores.device).triu(1)
+    """Scores (..., T, S) with minus infinity for later keys than the query's own position."""
+    queries, keys = scores.shape[-2:]
+    future = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).triu(1 + keys - queries)
     return scores.masked_fill(future, float("-inf"))

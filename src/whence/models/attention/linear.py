@@ -9,20 +9,17 @@ it is here. Dropout acts on the weights. Parameters as vanilla.
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, Layout
+from whence.models.attention.base import Attention
+from whence.models.attention.vanilla import VanillaAttention
+from whence.models.layout import Layout
 
 
-class LinearAttention(Attention):
-    def __init__(self, shape: AttentionShape) -> None:
-        super().__init__(shape)
-        self.query = nn.Linear(shape.n_embd, shape.n_embd)
-        self.key = nn.Linear(shape.n_embd, shape.n_embd)
+class LinearAttention(VanillaAttention):
+    forward = Attention.forward  # from the weights: they are no softmax
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        query = F.elu(self.split_heads(self.query(x))) + 1
-        key = F.elu(self.split_heads(self.key(x))) + 1
-        scores = (query @ key.transpose(-2, -1)).tril()  # (B, H, T, T), none below zero
+        query, key = F.elu(self.queries(x, layout)) + 1, F.elu(self.keys(x, layout)) + 1
+        scores = (query @ key.transpose(-2, -1)).tril(layout.start)  # (B, H, T, S), none below zero
         return scores / (scores.sum(dim=-1, keepdim=True) + 1e-6)

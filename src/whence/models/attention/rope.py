@@ -10,12 +10,13 @@ is no position table. Written with real sines and cosines, so that it runs on Ap
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, Layout, attend, dot_product_weights
+from whence.models.attention.base import AttentionShape
+from whence.models.attention.vanilla import VanillaAttention
+from whence.models.layout import Layout
 
 
-class RotaryAttention(Attention):
+class RotaryAttention(VanillaAttention):
     """base: wavelengths run from 2 pi to 2 pi base. Raises ValueError when the head size is odd."""
 
     cosine: torch.Tensor
@@ -27,27 +28,19 @@ class RotaryAttention(Attention):
             raise ValueError(f"rope turns pairs: n_embd / n_head must be even, got {shape.head_size}")
         if base <= 1:
             raise ValueError(f"model.attention.base: expected more than 1, got {base}")
-        self.query = nn.Linear(shape.n_embd, shape.n_embd)
-        self.key = nn.Linear(shape.n_embd, shape.n_embd)
         cosine, sine = rotations(shape.block_size, shape.head_size, base)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
 
-    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        value = self.split_heads(self.value(x))
-        return self.output(attend(*self.turned(x), value, dropout=self.active_dropout))
+    def queries(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        return self._turn(self.heads(self.query(x), layout), layout)
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        return dot_product_weights(*self.turned(x))
+    def keys(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        return layout.recall(self, "key", self._turn(self.heads(self.key(x), layout), layout))
 
-    def turned(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Queries and keys of x, each turned by its position's angles, (B, H, T, D)."""
-        return self._turn(self.split_heads(self.query(x))), self._turn(self.split_heads(self.key(x)))
-
-    def _turn(self, x: torch.Tensor) -> torch.Tensor:
-        length = x.shape[-2]
+    def _turn(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         real, imaginary = x.unflatten(-1, (-1, 2)).unbind(-1)  # (B, H, T, D/2) each
-        cosine, sine = self.cosine[:length].to(x.dtype), self.sine[:length].to(x.dtype)
+        cosine, sine = (table[layout.start : layout.end].to(x.dtype) for table in (self.cosine, self.sine))
         turned = (real * cosine - imaginary * sine, real * sine + imaginary * cosine)
         return torch.stack(turned, dim=-1).flatten(-2)  # (B, H, T, D)
 

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, Layout, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.layout import Layout
 
 
 class SynthesizerAttention(Attention):
@@ -36,6 +37,6 @@ class SynthesizerAttention(Attention):
         return causal_softmax(self.scores(x, layout))
 
     def scores(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """S before mask and softmax, (B, H, T, T)."""
-        hidden = F.relu(self.split_heads(self.w1(x)))  # (B, H, T, D)
-        return hidden @ self.w2[..., : layout.length] + self.b2[..., None, : layout.length]
+        """S before mask and softmax, (B, H, T, S)."""
+        hidden = F.relu(self.heads(self.w1(x), layout))  # (B, H, T, D)
+        return hidden @ self.w2[..., : layout.end] + self.b2[..., None, : layout.end]

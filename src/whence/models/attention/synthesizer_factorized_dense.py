@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, Layout, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.layout import Layout
 
 
 class FactorizedDenseSynthesizerAttention(Attention):
@@ -28,6 +29,6 @@ class FactorizedDenseSynthesizerAttention(Attention):
         self.fine = nn.Linear(shape.head_size, shape.block_size // rows)
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        hidden = F.relu(self.split_heads(self.w1(x)))  # (B, H, T, D)
+        hidden = F.relu(self.heads(self.w1(x), layout))  # (B, H, T, D)
         product = self.coarse(hidden)[..., :, None] * self.fine(hidden)[..., None, :]  # (B, H, T, a, b)
-        return causal_softmax(product.flatten(-2)[..., : layout.length])  # (B, H, T, T)
+        return causal_softmax(product.flatten(-2)[..., : layout.end])  # (B, H, T, S)

@@ -13,8 +13,9 @@ import math
 import torch
 from torch import nn
 
-from whence.models.attention.base import AttentionShape, Layout, causal_softmax
+from whence.models.attention.base import AttentionShape, causal_softmax
 from whence.models.attention.synthesizer import SynthesizerAttention
+from whence.models.layout import Layout
 
 
 class SynthesizerMixtureAttention(SynthesizerAttention):
@@ -27,7 +28,8 @@ class SynthesizerMixtureAttention(SynthesizerAttention):
         self.mixture = nn.Parameter(torch.zeros(2))
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        query, key = self.split_heads(self.query(x)), self.split_heads(self.key(x))
+        query = self.heads(self.query(x), layout)
+        key = layout.recall(self, "key", self.heads(self.key(x), layout))
         dot_product = query @ key.transpose(-2, -1) / math.sqrt(self.shape.head_size)
         alpha = self.mixture.softmax(dim=0)
-        return causal_softmax(alpha[0] * self.scores(x, layout) + alpha[1] * dot_product)  # (B, H, T, T)
+        return causal_softmax(alpha[0] * self.scores(x, layout) + alpha[1] * dot_product)  # (B, H, T, S)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, Layout, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.layout import Layout
 
 
 class RandomSynthesizerAttention(Attention):
@@ -37,9 +38,9 @@ class RandomSynthesizerAttention(Attention):
                 self.register_buffer(name, drawn)  # saved: a checkpoint must bring its R along
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        length = layout.length
+        scores = self.left[:, layout.start : layout.end]
         if self.right is None:
-            scores = self.left[:, :length, :length]
+            scores = scores[..., : layout.end]
         else:
-            scores = self.left[:, :length] @ self.right[:, :length].transpose(-2, -1)
-        return causal_softmax(scores).expand(layout.batch, -1, -1, -1)  # (B, H, T, T)
+            scores = scores @ self.right[:, : layout.end].transpose(-2, -1)
+        return causal_softmax(scores).expand(layout.batch, -1, -1, -1)  # (B, H, T, S)

@@ -1,0 +1,97 @@
+"""How the positions of a batch lie in a model's tensors, told to every layer besides x.
+
+    padded    x is (B, T, C)
+    packed    x is (N, C): the real positions of a padded batch one after the other, so that what is done to each
+              position alone is done to no padding; `spread` and `gather` go to (B, T, C) and back for attention
+    continued x is (B, T, C), T new positions after `start` earlier ones, whose keys and values the cache holds
+
+Variants that take their heads by `split_heads` and their keys and values by `recall` serve all three.
+
+Legend of shapes: B batch, T new positions, S = start + T all positions, N packed positions, C width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from whence.vocab import MASK_ID, PAD_ID
+
+
+@dataclass
+class Cache:
+    """What layers keep of the positions that were read: tensors (B, H, S, D) by their owner and name.
+
+    capacity: the most positions there will be, so that room is made once; one more is for a perceiver's empty latent.
+    """
+
+    capacity: int
+    length: int = 0
+    marks: torch.Tensor | None = None
+    _kept: dict[tuple[int, str], torch.Tensor] = field(default_factory=dict)
+
+    def extend(self, owner: object, name: str, new: torch.Tensor, start: int) -> torch.Tensor:
+        """Keep the new positions of a tensor, (B, H, T, D), and return it with the earlier ones, (B, H, S, D)."""
+        key = (id(owner), name)
+        end = start + new.shape[2]
+        if key not in self._kept:
+            self._kept[key] = new.new_empty(*new.shape[:2], self.capacity + 1, new.shape[3])
+        self._kept[key][:, :, start:end] = new
+        return self._kept[key][:, :, :end]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """marks: (B, S) booleans, where MASK stands. index: (N,) places of packed positions in the flattened (B T)."""
+
+    batch: int
+    length: int
+    marks: torch.Tensor
+    start: int = 0
+    index: torch.Tensor | None = None
+    cache: Cache | None = None
+
+    @classmethod
+    def padded(cls, ids: torch.Tensor) -> Layout:
+        return cls(*ids.shape, marks=ids == MASK_ID)  # type: ignore[misc]
+
+    @classmethod
+    def packed(cls, ids: torch.Tensor) -> Layout:
+        """Of the positions of ids, (B, T), that are not PAD."""
+        return cls(*ids.shape, marks=ids == MASK_ID, index=(ids != PAD_ID).flatten().nonzero()[:, 0])  # type: ignore[misc]
+
+    @classmethod
+    def continued(cls, ids: torch.Tensor, cache: Cache) -> Layout:
+        """Of new positions, (B, T), after those in the cache."""
+        marks = ids == MASK_ID if cache.marks is None else torch.cat([cache.marks, ids == MASK_ID], dim=1)
+        layout = cls(*ids.shape, marks=marks, start=cache.length, cache=cache)  # type: ignore[misc]
+        cache.marks, cache.length = marks, cache.length + ids.shape[1]
+        return layout
+
+    @property
+    def end(self) -> int:
+        """S: all positions, with those that were read before."""
+        return self.start + self.length
+
+    @property
+    def places(self) -> torch.Tensor:
+        """The place of each position in its sequence, (T,) or packed (N,)."""
+        if self.index is not None:
+            return self.index % self.length
+        return torch.arange(self.start, self.end, device=self.marks.device)
+
+    def gather(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, T, ...) as this layout has it."""
+        return x if self.index is None else x.flatten(0, 1)[self.index]
+
+    def spread(self, x: torch.Tensor) -> torch.Tensor:
+        """x as (B, T, C), zeros where nothing is packed."""
+        if self.index is None:
+            return x
+        empty = x.new_zeros(self.batch * self.length, x.shape[-1])
+        return empty.index_copy(0, self.index, x).view(self.batch, self.length, -1)
+
+    def recall(self, owner: object, name: str, new: torch.Tensor) -> torch.Tensor:
+        """A tensor of the new positions, (B, H, T, D), with those of the earlier ones, (B, H, S, D)."""
+        return new if self.cache is None else self.cache.extend(owner, name, new, self.start)
