@@ -34,7 +34,7 @@ def one_error(process):
         pytest.param(["attention=synthesiser"], 2, "(did you mean synthesizer?)", id="unknown variant"),
         pytest.param(["stage=pretrian"], 2, "(did you mean pretrain?)", id="unknown stage"),
         pytest.param(["attention.columns=3"], 2, "did you mean model.attention.columns?", id="dot not slash"),
-        pytest.param(["stage=ask", "question=Where, was X"], 2, "quote", id="unquoted question"),
+        pytest.param(["name=a, b [c"], 2, "quote", id="unquoted text"),
         pytest.param(["question=Where"], 2, "only with stage=ask", id="key of another stage"),
         pytest.param(["trainer.max_steps=many"], 2, "trainer.max_steps: expected a whole number", id="wrong type"),
         pytest.param(["stage=pretrain", "init_from=/no/such"], 66, "neither a file", id="no such run"),

@@ -111,7 +111,7 @@ def test_the_example_variant_passes_the_contract(house):
         cwd=house, env=at_home(house), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert re.search(r"1\d passed", done.stdout), done.stdout
+    assert re.search(r"\.{12,}", done.stdout), done.stdout
 
 
 def test_files_that_the_readme_names_exist():
