@@ -100,9 +100,10 @@ def test_a_typo_in_a_yaml_file_is_told(house, monkeypatch):
         ("model: {n_emdb: 64}", "did you mean model.n_embd?"),
         ("recipe: {pretrain: {epoch: 3}}", "did you mean recipe.pretrain.epochs?"),
     ):
-        (house / "conf/experiment/typo.yaml").write_text(f"# @package _global_\nname: typo\n{text}\n")
+        number = len(list((house / "conf/experiment").iterdir()))  # a name of its own: configurations are remembered
+        (house / f"conf/experiment/typo{number}.yaml").write_text(f"# @package _global_\nname: typo\n{text}\n")
         with pytest.raises(Exception) as caught:
-            prepare(compose(["experiment=typo"]), [])
+            prepare(compose([f"experiment=typo{number}"]), [])
         assert said in one_line(caught.value)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -22,11 +25,17 @@ def register_attention_names() -> None:
 
 def compose(overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration that `python train.py OVERRIDES` would run, without Hydra's own part."""
+    return deepcopy(_composed(CONF, tuple(o for o in overrides if not o.lstrip("+~").startswith("hydra"))))
+
+
+@lru_cache(maxsize=128)
+def _composed(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
+    """Composing takes a quarter of a second, and naming one run composes its references again and again."""
     register_attention_names()
     around = get_gh_backup()  # inside a run, Hydra's own state is in place and must be there again afterwards
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="whence"):
-            return hydra_compose("config", overrides=[o for o in overrides if not o.lstrip("+~").startswith("hydra")])
+        with initialize_config_dir(str(conf), version_base="1.3", job_name="whence"):
+            return hydra_compose("config", overrides=list(overrides))
     finally:
         restore_gh_from_backup(around)

@@ -38,10 +38,13 @@ data.people  data.biographies  data.phrasings  data.dir  checkpoint.every_second
 Flags of Hydra, in front: -m (every combination of comma-separated values), --cfg job, --hydra-help"""
 
 
+def folder(group: str) -> Path:
+    """Where the choices of a group lie; `attention` is the short spelling of `model/attention`."""
+    return _ATTENTION if group == "attention" else CONF / group
+
+
 def options(group: str) -> list[str]:
-    """The choices of a group; `attention` is the short spelling of `model/attention`."""
-    folder = _ATTENTION if group == "attention" else CONF / group
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return sorted(path.stem for path in folder(group).glob("*.yaml"))
 
 
 def groups() -> list[str]:

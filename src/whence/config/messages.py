@@ -7,9 +7,10 @@ from typing import Any
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from whence.config.compose import compose
-from whence.config.groups import groups, options
+from whence.config.groups import folder, groups, options
 from whence.config.validate import near
 
 
@@ -49,10 +50,12 @@ def _keys() -> dict[str, str]:
     """Every key of every stage, attention and data set, and the groups; with the choice that brings it, if one does."""
     try:
         found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
-        for choice in [f"{group}={option}" for group in ("stage", "attention", "data") for option in options(group)]:
-            for key in _leaves(OmegaConf.to_container(compose([choice]))):
-                found.setdefault(key, choice)
-    except HydraException:  # a file in conf/ is broken: the error to be told is that one
+        for group, package in (("stage", ""), ("attention", "model"), ("data", "")):
+            for option in options(group):
+                own = OmegaConf.to_container(OmegaConf.load(folder(group) / f"{option}.yaml"))
+                for key in _leaves(own, package):
+                    found.setdefault(key, f"{group}={option}")
+    except (HydraException, OmegaConfBaseException):  # a file in conf/ is broken: the error to be told is that one
         found = {}
     return found | dict.fromkeys([*groups(), "attention"], "")
 
