@@ -12,7 +12,7 @@ Legend of shapes: B batch, T new positions, S = start + T all positions, N packe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -58,8 +58,10 @@ class Layout:
 
     @classmethod
     def packed(cls, ids: torch.Tensor) -> Layout:
-        """Of the positions of ids, (B, T), that are not PAD."""
-        return cls(*ids.shape, marks=ids == MASK_ID, index=(ids != PAD_ID).flatten().nonzero()[:, 0])  # type: ignore[misc]
+        """Of the positions of ids, (B, T), that are not PAD; as they are, where none is."""
+        index = (ids != PAD_ID).flatten().nonzero()[:, 0]
+        layout = cls.padded(ids)
+        return layout if len(index) == ids.numel() else replace(layout, index=index)
 
     @classmethod
     def continued(cls, ids: torch.Tensor, cache: Cache) -> Layout:
