@@ -18,9 +18,10 @@ def triangle(size):
 class Attention(nn.Module):
     """All four kinds; `kind` decides how scores come about."""
 
-    def __init__(self, kind, width, heads, block):
+    def __init__(self, kind, width, heads, block, dropout):
         super().__init__()
         self.kind, self.heads, self.size = kind, heads, width // heads
+        self.shares_drop, self.proj_drop = nn.Dropout(dropout), nn.Dropout(dropout)
         self.value, self.proj = nn.Linear(width, width), nn.Linear(width, width)
         if kind == "synthesizer":
             self.w1 = nn.Linear(width, width)
@@ -54,18 +55,20 @@ class Attention(nn.Module):
             scores = q @ k.transpose(2, 3) / math.sqrt(self.size)
         allowed = self.mask[:, :, : queries.shape[1], : x.shape[1]]
         shares = torch.softmax(scores * allowed - BIG * (1 - allowed), dim=-1)
-        mixed = (shares @ self.cut(self.value(x))).permute(0, 2, 1, 3)
-        return self.proj(mixed.reshape(mixed.shape[0], mixed.shape[1], -1))
+        mixed = (self.shares_drop(shares) @ self.cut(self.value(x))).permute(0, 2, 1, 3)
+        return self.proj_drop(self.proj(mixed.reshape(mixed.shape[0], mixed.shape[1], -1)))
 
 
 class Layer(nn.Module):
     """An ordinary block; with `latents` the one that presses a sequence down."""
 
-    def __init__(self, kind, width, heads, block, latents=0):
+    def __init__(self, kind, width, heads, block, dropout, latents=0):
         super().__init__()
         self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn = Attention(kind, width, heads, block)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.attn = Attention(kind, width, heads, block, dropout)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(dropout)
+        )
         if latents:
             self.C = nn.Parameter(torch.zeros(1, latents, width))
 
@@ -85,19 +88,20 @@ class Layer(nn.Module):
 class CourseGPT(nn.Module):
     """kind: vanilla, synthesizer, rope or perceiver. Weights are drawn wide, so that answers differ."""
 
-    def __init__(self, kind, *, vocab, layers, heads, width, block, bottleneck):
+    def __init__(self, kind, *, vocab, layers, heads, width, block, bottleneck, dropout=0.0):
         super().__init__()
         self.kind, self.block = kind, block
         inner = "vanilla" if kind == "perceiver" else kind
         self.tok_emb = nn.Embedding(vocab, width)
+        self.drop = nn.Dropout(dropout)
         if kind != "rope":
             self.pos_emb = nn.Parameter(torch.zeros(1, block, width))
         if kind == "perceiver":
-            self.down_block = Layer(inner, width, heads, block, bottleneck)
-            self.blocks = nn.ModuleList(Layer(inner, width, heads, bottleneck) for _ in range(layers - 2))
-            self.up_block = Layer(inner, width, heads, block)
+            self.down_block = Layer(inner, width, heads, block, dropout, bottleneck)
+            self.blocks = nn.ModuleList(Layer(inner, width, heads, bottleneck, dropout) for _ in range(layers - 2))
+            self.up_block = Layer(inner, width, heads, block, dropout)
         else:
-            self.blocks = nn.ModuleList(Layer(inner, width, heads, block) for _ in range(layers))
+            self.blocks = nn.ModuleList(Layer(inner, width, heads, block, dropout) for _ in range(layers))
         self.ln_f = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocab, bias=False)
         draw = torch.Generator().manual_seed(layers)
@@ -106,12 +110,11 @@ class CourseGPT(nn.Module):
                 scale = 1.0 if "emb" in name else 1.5 / math.sqrt(width)
                 parameter.add_(torch.randn(parameter.shape, generator=draw) * scale)
 
-    @torch.no_grad()
     def forward(self, ids):
         x = self.tok_emb(ids)
         if self.kind != "rope":
             x = x + self.pos_emb[:, : ids.shape[1]]
-        start = x
+        x = start = self.drop(x)
         if self.kind == "perceiver":
             x = self.down_block.down(x)
         for block in self.blocks:
@@ -120,6 +123,7 @@ class CourseGPT(nn.Module):
             x = self.up_block.up(x, start)
         return self.head(self.ln_f(x))
 
+    @torch.no_grad()
     def answer(self, question, characters):
         """Greedy, always 32 characters; what stands between the first MASK and the second."""
         mask = characters[1]

@@ -16,6 +16,7 @@ from course_gpt import CourseGPT
 from whence.cli import quoted
 from whence.config.compose import compose
 from whence.data.world import synthetic_corpus
+from whence.errors import WhenceError
 from whence.run import execute, prepare
 from whence.vocab import CharVocab
 
@@ -44,10 +45,10 @@ def make_targets():
     return found
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
+@pytest.fixture
+def place(tmp_path):
     """One folder for all commands, as a reader has one, with a stand-in for the course's corpus."""
-    folder = tmp_path_factory.mktemp("readme")
+    folder = tmp_path
     files = synthetic_corpus(
         people=40, biographies=2, phrasings=12, train=50, dev=40, seed=0, cache=str(folder / "world")
     )
@@ -76,17 +77,26 @@ def single_runs(words):
     return [list(job) for job in itertools.product(*options)]
 
 
-@pytest.mark.parametrize("words", train_commands(), ids=" ".join)
-def test_train_commands_run(place, words, monkeypatch):
-    monkeypatch.chdir(place)
+def shrunk(place, words):
+    """The jobs of a README command, at a tiny size, on files that stand in for the real ones."""
     words = [quoted(word) for word in words]
     own_text = any("shakespeare" in word or "data=text" in word for word in words)
     real = any("cs224n" in word for word in words)
     tiny = [word for word in TINY if not ((real or own_text) and word.startswith("data."))]
-    for job in single_runs(words)[:2]:
-        shrunk = [*job, *tiny, "trainer.max_steps=2", f"run_root={place}/outputs"]
-        shrunk += [f"data.dir={place}/cs224n"] if real else []
-        execute(prepare(compose(shrunk), shrunk))
+    tiny += ["trainer.max_steps=2", f"run_root={place}/outputs"]
+    tiny += [f"data.dir={place}/cs224n"] if real else []
+    return [[*job, *tiny] for job in single_runs(words)[:2]]
+
+
+def test_train_commands_run_one_after_the_other(place, monkeypatch):
+    """In the order of the page, as a reader types them: a later command may need what an earlier one made."""
+    monkeypatch.chdir(place)
+    for words in train_commands():
+        for job in shrunk(place, words):
+            try:
+                execute(prepare(compose(job), job))
+            except WhenceError as error:
+                pytest.fail(f"python train.py {shlex.join(words)}: {error}")
 
 
 @pytest.mark.parametrize("target", make_targets())
