@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whence.training.schedules import WarmupCosine
+from whence.training.schedules import WarmupDecay
 
 
 def course(rows, batch_size, block_size, epochs, warmup=10_240):
@@ -25,7 +25,7 @@ def course(rows, batch_size, block_size, epochs, warmup=10_240):
 @pytest.mark.parametrize(("rows", "batch_size", "epochs"), [(2937, 128, 20), (2000, 256, 10), (2000, 256, 75)])
 def test_it_is_the_courses_schedule(rows, batch_size, epochs):
     expected = course(rows, batch_size, 128, epochs)
-    schedule = WarmupCosine(
+    schedule = WarmupDecay(
         rows=rows, batch_size=batch_size, block_size=128, steps=len(expected), warmup_tokens=10_240, floor=0.1
     )
     factors = [schedule(step) for step in range(len(expected))]
@@ -35,7 +35,7 @@ def test_it_is_the_courses_schedule(rows, batch_size, epochs):
 
 @given(st.integers(1, 500), st.integers(1, 64), st.integers(1, 300), st.integers(0, 100_000), st.floats(0, 1))
 def test_it_stays_between_its_bounds(rows, batch_size, steps, warmup, floor):
-    schedule = WarmupCosine(
+    schedule = WarmupDecay(
         rows=rows, batch_size=batch_size, block_size=32, steps=steps, warmup_tokens=warmup, floor=floor
     )
     factors = [schedule(step) for step in range(steps + 5)]
@@ -46,5 +46,5 @@ def test_it_stays_between_its_bounds(rows, batch_size, steps, warmup, floor):
 
 
 def test_a_long_warm_up_is_linear():
-    schedule = WarmupCosine(rows=1000, batch_size=10, block_size=10, steps=1000, warmup_tokens=10_000, floor=0.1)
+    schedule = WarmupDecay(rows=1000, batch_size=10, block_size=10, steps=1000, warmup_tokens=10_000, floor=0.1)
     assert [schedule(step) for step in (1, 10, 50, 99)] == pytest.approx([0.01, 0.1, 0.5, 0.99])

@@ -100,7 +100,13 @@ FIELDS: dict[str, Field] = {
 } | {
     f"{node}.{key}": field
     for node in ("recipe.pretrain", "recipe.finetune")
-    for key, field in {"epochs": COUNT, "epochs_from_scratch": COUNT, "batch_size": COUNT, "lr": RATE}.items()
+    for key, field in {
+        "epochs": COUNT,
+        "epochs_from_scratch": COUNT,
+        "batch_size": COUNT,
+        "lr": RATE,
+        "trains": Field((str,), choices=("all", "norms_and_biases")),
+    }.items()
 }
 
 TARGETS = ("model", "corruption", "pretraining", "optimizer", "schedule", "data", "datamodule", "logger")

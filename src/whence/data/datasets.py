@@ -16,8 +16,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from whence.data.corpus import Question
+from whence.data.documents import read_structure
 from whence.data.questions import encode_row
-from whence.data.randomness import DRAWS, draws, permutation
+from whence.data.randomness import EpochDraws, permutation
+from whence.data.recall import BLOCKS, NameAnchored
 from whence.vocab import PAD_ID, CharVocab
 
 Index = tuple[int, int]  # (epoch, number of the sample)
@@ -49,9 +51,7 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
         self._corruption = corruption
-        self._seed = seed
-        self._epoch = -1
-        self._draws = np.empty((0, DRAWS), dtype=np.uint64)
+        self._draws = EpochDraws(seed, "corruption", len(documents))
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -59,15 +59,29 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
     def __getitem__(self, index: Index) -> tuple[int, Sequences]:
         epoch, number = index
         document = self._ids[self._starts[number] : self._ends[number]]
-        sequence = self._corruption(document, self._draw(epoch, number))
+        sequence = self._corruption(document, self._draws(epoch, number))
         return number, (sequence[:-1], sequence[1:])
 
-    def _draw(self, epoch: int, number: int) -> np.ndarray:
-        """The draws of one sample; made for a whole epoch at once (32 bytes a document), far cheaper than singly."""
-        if self._epoch != epoch:
-            self._draws = draws(self._seed, "corruption", epoch, 0, len(self))
-            self._epoch = epoch
-        return self._draws[number]
+
+class RecallDataset(Dataset[tuple[int, Sequences]]):
+    """What documents say of a name; sample (epoch, i) is made of document i with the draws of (seed, epoch, i)."""
+
+    def __init__(self, documents: Sequence[str], vocab: CharVocab, samples: NameAnchored, seed: int) -> None:
+        self._documents = read_structure(documents)
+        self._vocab = vocab
+        self._samples = samples
+        self._draws = EpochDraws(seed, "recall", len(documents), blocks=BLOCKS)
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def __getitem__(self, index: Index) -> tuple[int, Sequences]:
+        epoch, number = index
+        text, scored_from = self._samples(self._documents[number], self._draws(epoch, number))
+        sequence = self._vocab.encode(text)
+        targets = sequence[1:].copy()
+        targets[: scored_from - 1] = PAD_ID
+        return number, (sequence[:-1], targets)
 
 
 class QuestionDataset(Dataset[tuple[int, Sequences]]):

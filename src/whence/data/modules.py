@@ -27,13 +27,15 @@ from whence.data.datasets import (
     DocumentDataset,
     KeyedBatches,
     QuestionDataset,
+    RecallDataset,
     StatelessLoader,
     WindowDataset,
     collate,
     steps_per_epoch,
 )
+from whence.data.recall import FRAMES, NameAnchored
 from whence.errors import ConfigError, DataError
-from whence.vocab import CharVocab
+from whence.vocab import CharVocab, describe
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +138,25 @@ class SpanCorruptionData(CorpusData):
         self.source = self.corpus.documents
         self.vocab = build_vocab(documents, self.source)
         self.dataset = DocumentDataset(documents, self.vocab, self.corruption, self.seed)
+
+
+class RecallData(CorpusData):
+    """Pretraining: samples that hang what the documents say on their names."""
+
+    def __init__(self, *, samples: NameAnchored, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]
+        self.samples = samples
+
+    def setup(self, stage: str | None = None) -> None:
+        documents = self.documents
+        self.source = self.corpus.documents
+        self.vocab = build_vocab(documents, self.source)
+        if unknown := self.vocab.unknown("".join(FRAMES).replace("{}", "")):
+            raise DataError(
+                f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
+                "use pretraining=spans"
+            )
+        self.dataset = RecallDataset(documents, self.vocab, self.samples, self.seed)
 
 
 class TextData(CorpusData):

@@ -32,6 +32,7 @@ from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
 from whence.training.devices import pick_device
 from whence.training.module import LanguageModel, sample_losses
+from whence.training.optimizers import only
 from whence.training.progress import ProgressReport
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel
         block_size=data.block_size,
         steps=steps,
     )
+    only(model, run.plain["training"]["trains"])
     return LanguageModel(
         model=model,
         spec=run.plain["model"],

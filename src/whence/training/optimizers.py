@@ -12,6 +12,7 @@ from torch.optim import AdamW, Optimizer
 from whence.training.muon import Muon
 
 DECAYS = ("course", "matrices")
+TRAINS = ("all", "norms_and_biases")
 
 
 def _check(betas: list[float], weight_decay: float) -> None:
@@ -19,6 +20,23 @@ def _check(betas: list[float], weight_decay: float) -> None:
         raise ValueError(f"optimizer.betas: expected two numbers from 0 to under 1, got {betas}")
     if weight_decay < 0:
         raise ValueError(f"optimizer.weight_decay: expected at least 0, got {weight_decay}")
+
+
+def only(model: nn.Module, trains: str) -> None:
+    """Freeze what is not to be trained; `norms_and_biases` leaves the gains and biases inside the layers and the last
+    norm's: too few numbers to learn answers by heart, enough to find what is stored (Ben Zaken et al. 2021, "BitFit").
+
+    Raises ValueError for anything else than that and `all`.
+    """
+    if trains not in TRAINS:
+        raise ValueError(f"training.trains: expected one of {', '.join(TRAINS)}, got {trains}")
+    norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(trains == "all" or name in norms or name.endswith("bias"))
+
+
+def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float, decay: str = "course") -> AdamW:
@@ -33,7 +51,7 @@ def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: floa
     linear = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
+    for name, parameter in _trained(model):
         chosen = name in linear if decay == "matrices" else "bias" not in name
         (decayed if chosen else free).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
@@ -43,9 +61,11 @@ def adamw(model: nn.Module, *, lr: float, betas: list[float], weight_decay: floa
 def muon(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float) -> Optimizer:
     """Muon for the weight matrices inside the layers, AdamW without decay for everything else, at one learning rate."""
     _check(betas, weight_decay)
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("layers.")]
+    matrices = [p for name, p in _trained(model) if p.ndim == 2 and name.startswith("layers.")]
     inside = {id(parameter) for parameter in matrices}
-    rest = [p for p in model.parameters() if id(p) not in inside]
+    rest = [p for _, p in _trained(model) if id(p) not in inside]
+    if not matrices:
+        raise ValueError("optimizer: muon needs matrices to train; use optimizer=adamw")
     return Together(
         Muon(matrices, lr=lr, weight_decay=weight_decay),
         AdamW(rest, lr=lr, betas=(betas[0], betas[1]), weight_decay=0.0, fused=True),

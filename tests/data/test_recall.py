@@ -1,0 +1,122 @@
+"""The samples about names, and the rule of the game: no recipe's training stream asks for a held-out birthplace."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import TINY
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whence.config.compose import compose
+from whence.data.documents import opening_name, read_structure
+from whence.data.randomness import DRAWS, draws
+from whence.data.recall import BLOCKS, FRAMES, NameAnchored
+from whence.data.world import World
+from whence.errors import ConfigError
+from whence.run import prepare
+from whence.stages.common import load_data
+from whence.vocab import MASK, PAD_ID
+
+SHARES = {"windows": (100, 0, 0), "snippets": (0, 100, 0), "recalls": (0, 0, 100)}
+WORLD = World(people=60, biographies=2, phrasings=12, train=50, dev=45, seed=0)
+DOCUMENTS = read_structure(list(WORLD.documents()))
+TEXT = st.text(alphabet="Ab 9.,Pz", min_size=4, max_size=300)
+RAW = st.lists(st.integers(0, 2**64 - 1), min_size=8, max_size=8).map(lambda raw: np.array(raw, dtype=np.uint64))
+
+
+def maker(kind="mixed"):
+    windows, snippets, recalls = SHARES.get(kind, (25, 35, 40))
+    return NameAnchored(windows=windows, snippets=snippets, recalls=recalls, block_size=128)
+
+
+@given(text=TEXT, draw=RAW, kind=st.sampled_from([*SHARES, "mixed"]))
+def test_any_text_makes_a_sample_of_its_own_words_that_fits(text, draw, kind):
+    (document,) = read_structure([text])
+    sample, scored_from = maker(kind)(document, draw)
+    assert len(sample) <= 128
+    assert 1 <= scored_from < len(sample)
+    pieces = sample.split(MASK)
+    assert len(pieces) == 3
+    assert pieces[2] in text
+    assert document.name in pieces[0]
+    assert maker(kind)(document, draw) == (sample, scored_from)
+
+
+@pytest.mark.parametrize("kind", SHARES)
+def test_each_kind_is_as_its_name_says(kind):
+    make = maker(kind)
+    for draw, document in zip(draws(0, "test", 0, 0, len(DOCUMENTS), blocks=BLOCKS), DOCUMENTS, strict=True):
+        sample, scored_from = make(document, draw)
+        before, after, hidden = sample.split(MASK)
+        if kind == "recalls":
+            assert before in [frame.format(document.name) for frame in FRAMES]
+            assert after in document.text
+            assert hidden == ""
+            assert scored_from == len(before) + 1
+        else:
+            assert sample.startswith(f"{document.name}. ")
+            assert f"{before}{hidden}{after}"[document.body :] in document.text
+            assert scored_from == (1 if kind == "windows" else document.body)
+
+
+def test_what_is_recalled_of_a_document_is_every_salient_span_alike():
+    document = DOCUMENTS[0]
+    make, wanted = maker("recalls"), {document.text[slice(*span)] for span in document.salient}
+    hidden = [make(document, draw)[0].split(MASK)[1] for draw in draws(0, "test", 0, 0, 4000, blocks=BLOCKS)]
+    counts = {place: hidden.count(place) / len(hidden) for place in wanted}
+    # Three in four samples hide a salient span, three in four of those without the word before.
+    assert all(share == pytest.approx(0.75**2 / len(wanted), abs=0.05) for share in counts.values())
+
+
+@pytest.mark.parametrize(("shares", "said"), [((50, 50, 50), "make 100"), ((-10, 60, 50), "from 0")])
+def test_shares_make_a_hundred(shares, said):
+    windows, snippets, recalls = shares
+    with pytest.raises(ConfigError, match=said):
+        NameAnchored(windows=windows, snippets=snippets, recalls=recalls, block_size=128)
+
+
+def test_a_block_that_holds_no_name_is_refused():
+    with pytest.raises(ConfigError, match="model.block_size"):
+        NameAnchored(windows=25, snippets=35, recalls=40, block_size=64)
+
+
+def test_draws_of_several_blocks_depend_on_their_row_alone():
+    whole = draws(3, "recall", 1, 0, 20, blocks=BLOCKS)
+    assert whole.shape == (20, DRAWS * BLOCKS)
+    assert np.array_equal(whole[7:9], draws(3, "recall", 1, 7, 9, blocks=BLOCKS))
+
+
+def test_no_frame_holds_a_word_of_the_question():
+    assert not [frame for frame in FRAMES if re.search(r"where|born", frame, flags=re.IGNORECASE)]
+    assert len(set(FRAMES)) == len(FRAMES)
+
+
+@pytest.mark.parametrize("pretraining", ["spans", "recall"])
+@pytest.mark.parametrize("corpus", ["synthetic", "cs224n"])
+def test_no_training_stream_asks_for_a_held_out_birthplace(pretraining, corpus, request, tmp_path):
+    """Rule of the game: of a dev or test person nothing is seen but the words of the own document."""
+    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", f"pretraining={pretraining}"]
+    if corpus == "cs224n":
+        folder = request.getfixturevalue("cs224n")
+        words = [*(w for w in words if not w.startswith("data.")), "data=cs224n", f"data.dir={folder}"]
+    data = load_data(prepare(compose(words), words))
+    files = data.corpus
+    held_out = [row.split("\t")[0] for path in (files.dev, files.test) for row in path.read_text().splitlines()]
+    names = {re.fullmatch(r"Where was (.*) born\?", question)[1]: question for question in held_out}
+    asked = 0
+    for epoch in range(2):
+        for number, text in enumerate(data.documents):
+            _, (inputs, targets) = data.dataset[epoch, number]
+            sample = data.vocab.decode([*inputs, targets[-1]])
+            assert "Where was" not in sample or "Where was" in text
+            name = opening_name(text)
+            if name in names:
+                asked += 1
+                assert names[name] not in sample
+                before, *pieces = sample.split(MASK)
+                if before not in [frame.format(name) for frame in FRAMES]:
+                    pieces.append(before.removeprefix(f"{name}. "))
+                assert all(piece in text for piece in pieces)
+            assert PAD_ID not in inputs
+    assert asked >= 40
