@@ -20,6 +20,7 @@ CHOICES = (
     ("data", "data.name"),
     ("model", "model.size"),
     ("recipe", "recipe.name"),
+    ("pretraining", "pretraining.name"),
     ("corruption", "corruption.name"),
     ("optimizer", "optimizer.name"),
     ("schedule", "schedule.name"),
@@ -30,7 +31,8 @@ STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into",
                  "prompt", "length", "temperature", "top_k")  # fmt: skip
 # Keys that leave the numbers of a run as they are.
 ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "stage", "data.dir", "data.cache",
-             "trainer.num_workers", "datamodule", "pretraining", "training", "chain", *STAGE_OPTIONS)  # fmt: skip
+             "trainer.num_workers", "datamodule", "pretraining.corruption", "training", "chain",
+             *STAGE_OPTIONS)  # fmt: skip
 _LONGEST = 60
 
 Compose = Callable[[Sequence[str]], DictConfig]

@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from whence.data.corpus import Question
 from whence.data.documents import read_structure
+from whence.data.names import BLOCKS, NameAnchored
 from whence.data.questions import encode_row
 from whence.data.randomness import EpochDraws, permutation
-from whence.data.recall import BLOCKS, NameAnchored
 from whence.vocab import PAD_ID, CharVocab
 
 Index = tuple[int, int]  # (epoch, number of the sample)
@@ -63,7 +63,7 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
         return number, (sequence[:-1], sequence[1:])
 
 
-class RecallDataset(Dataset[tuple[int, Sequences]]):
+class NameAnchoredDataset(Dataset[tuple[int, Sequences]]):
     """What documents say of a name; sample (epoch, i) is made of document i with the draws of (seed, epoch, i)."""
 
     def __init__(self, documents: Sequence[str], vocab: CharVocab, samples: NameAnchored, seed: int) -> None:

@@ -26,14 +26,14 @@ from whence.data.datasets import (
     Corruption,
     DocumentDataset,
     KeyedBatches,
+    NameAnchoredDataset,
     QuestionDataset,
-    RecallDataset,
     StatelessLoader,
     WindowDataset,
     collate,
     steps_per_epoch,
 )
-from whence.data.recall import FRAMES, NameAnchored
+from whence.data.names import FRAMES, NameAnchored
 from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab, describe
 
@@ -140,7 +140,7 @@ class SpanCorruptionData(CorpusData):
         self.dataset = DocumentDataset(documents, self.vocab, self.corruption, self.seed)
 
 
-class RecallData(CorpusData):
+class NameAnchoredData(CorpusData):
     """Pretraining: samples that hang what the documents say on their names."""
 
     def __init__(self, *, samples: NameAnchored, **options: object) -> None:
@@ -156,7 +156,7 @@ class RecallData(CorpusData):
                 f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
                 "use pretraining=spans"
             )
-        self.dataset = RecallDataset(documents, self.vocab, self.samples, self.seed)
+        self.dataset = NameAnchoredDataset(documents, self.vocab, self.samples, self.seed)
 
 
 class TextData(CorpusData):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from whence.config.compose import compose
 from whence.data.documents import opening_name, read_structure
+from whence.data.names import BLOCKS, FRAMES, NameAnchored
 from whence.data.randomness import DRAWS, draws
-from whence.data.recall import BLOCKS, FRAMES, NameAnchored
 from whence.data.world import World
 from whence.errors import ConfigError
 from whence.run import prepare
@@ -92,7 +92,7 @@ def test_no_frame_holds_a_word_of_the_question():
     assert len(set(FRAMES)) == len(FRAMES)
 
 
-@pytest.mark.parametrize("pretraining", ["spans", "recall"])
+@pytest.mark.parametrize("pretraining", ["spans", "names"])
 @pytest.mark.parametrize("corpus", ["synthetic", "cs224n"])
 def test_no_training_stream_asks_for_a_held_out_birthplace(pretraining, corpus, request, tmp_path):
     """Rule of the game: of a dev or test person nothing is seen but the words of the own document."""
