@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import binomtest
 
 from whence.vocab import PAD_ID
 
@@ -21,6 +22,12 @@ class Score:
     @property
     def accuracy(self) -> float:
         return self.correct / self.total if self.total else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of the accuracy (Wilson 1927)."""
+        found = binomtest(self.correct, self.total).proportion_ci(0.95, method="wilson")
+        return float(found.low), float(found.high)
 
 
 def exact_match(predictions: Sequence[str], gold: Sequence[str]) -> Score:

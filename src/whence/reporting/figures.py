@@ -9,8 +9,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from whence.evaluation.calibration import Calibration
+from whence.evaluation.exact_match import Score
 from whence.explore.claims import Curves
 
+_KINDS = ("#2a7f62", "#8cc5a2", "#d98e4a", "#8d8d8d")  # right, supported, made up, nonsense
 _FEW = 8  # lines that are told apart with ten colours and have room for a legend inside
 
 
@@ -80,3 +83,79 @@ def _mark_characters(axis: Axes, text: str, *, x: bool, y: bool) -> None:
     axis.set_xticks(ticks if x else [], list(text) if x else [], fontsize=size)
     axis.set_yticks(ticks if y else [], list(text) if y else [], fontsize=size)
     axis.tick_params(length=0, pad=1)
+
+
+def shares(rows: Sequence[tuple[str, Sequence[float]]], kinds: Sequence[str]) -> Figure:
+    """Stacked bars of shares that make one, a bar a label."""
+    figure = Figure(figsize=(8, 0.6 * len(rows) + 1.8), layout="constrained")
+    axis = figure.subplots()
+    starts = [0.0] * len(rows)
+    for number, kind in enumerate(kinds):
+        widths = [100 * parts[number] for _, parts in rows]
+        axis.barh(range(len(rows)), widths, left=starts, label=kind, color=_KINDS[number], height=0.6)
+        starts = [start + width for start, width in zip(starts, widths, strict=True)]
+    axis.set_yticks(range(len(rows)), [label for label, _ in rows])
+    axis.invert_yaxis()
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("answers (%)")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    return figure
+
+
+def calibration(runs: Sequence[tuple[str, Calibration]]) -> Figure:
+    """Accuracy against probability, and the share of wrong answers against the share of questions answered."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    sure, risk = figure.subplots(1, 2)
+    sure.plot([0, 100], [0, 100], color="#999999", linewidth=1)
+    for label, found in runs:
+        bins = found.bins()
+        sure.plot([100 * p for p, _, _ in bins], [100 * a for _, a, _ in bins], "o-", label=label)
+        coverage, wrong = found.risk_coverage()
+        risk.plot(100 * coverage, 100 * wrong, label=label)
+    sure.set_xlabel("probability of the answer (%)")
+    sure.set_ylabel("right (%)")
+    risk.set_xlabel("questions answered, the most certain first (%)")
+    risk.set_ylabel("wrong answers among them (%)")
+    for axis in (sure, risk):
+        axis.set_xlim(0, 100)
+        axis.set_ylim(0, 100)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    return figure
+
+
+def grouped(panels: Sequence[tuple[str, Sequence[dict[str, Score]]]], labels: Sequence[str]) -> Figure:
+    """Accuracy by group with Wilson's intervals, a panel for each way to group, a colour for each run."""
+    figure = Figure(figsize=(11, 3.2 * -(-len(panels) // 3)), layout="constrained")
+    axes = figure.subplots(-(-len(panels) // 3), 3, squeeze=False).flat
+    for axis, (title, scores) in zip(axes, panels, strict=False):
+        for number, (label, found) in enumerate(zip(labels, scores, strict=True)):
+            means = [100 * score.accuracy for score in found.values()]
+            reach = [[100 * abs(s.accuracy - s.interval[end]) for s in found.values()] for end in (0, 1)]
+            places = [place + 0.15 * number for place in range(len(found))]
+            axis.errorbar(places, means, yerr=reach, fmt="o", capsize=3, label=label)
+        names = [f"{name}\n({score.total})" for name, score in scores[0].items()]
+        axis.set_xticks(range(len(names)), names, fontsize=6)
+        axis.set_ylim(0, 100)
+        axis.set_title(title, fontsize=9)
+        axis.grid(alpha=0.3)
+    for axis in list(axes):
+        axis.set_visible(False)
+    figure.supylabel("right (%)", fontsize=9)
+    if len(labels) > 1:
+        figure.legend(labels, loc="outside lower right", fontsize=8)
+    return figure
+
+
+def frequencies(rows: Sequence[tuple[str, float, float]], labels: tuple[str, str]) -> Figure:
+    """Two shares side by side for each name."""
+    figure = Figure(figsize=(8, 0.32 * len(rows) + 1.4), layout="constrained")
+    axis = figure.subplots()
+    for number, label in enumerate(labels):
+        places = [row + 0.2 * (2 * number - 1) for row in range(len(rows))]
+        axis.barh(places, [100 * row[1 + number] for row in rows], height=0.4, label=label)
+    axis.set_yticks(range(len(rows)), [row[0] for row in rows])
+    axis.invert_yaxis()
+    axis.set_xlabel("share (%)")
+    axis.legend(fontsize=8)
+    return figure

@@ -7,15 +7,18 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from scipy.special import stdtrit
-from scipy.stats import binomtest
 
+from whence.evaluation.exact_match import Score
 from whence.reporting.figures import accuracy_bars
+from whence.reporting.pairs import pairs, read_answers
+from whence.reporting.results import PREDICTIONS
+from whence.reporting.tables import markdown, show
 from whence.storage import write_atomically
 
 log = logging.getLogger(__name__)
@@ -32,10 +35,11 @@ class Row:
     accuracies: tuple[float, ...]
     questions: int
     samples_per_second: float
+    folders: tuple[Path, ...]
 
     @property
     def title(self) -> str:
-        return f"{self.label}, {'pretrained' if self.pretrained else 'no pretraining'}"
+        return _title(self.label, self.pretrained)
 
     @property
     def mean(self) -> float:
@@ -48,8 +52,7 @@ class Row:
         variance = sum((a - self.mean) ** 2 for a in self.accuracies) / max(1, count - 1)
         if variance == 0:  # one seed, or a few that agree by chance: their questions still are a sample
             asked = self.questions * count
-            found = binomtest(round(self.mean * asked), asked).proportion_ci(0.95, method="wilson")
-            return float(found.low), float(found.high)
+            return Score(round(self.mean * asked), asked).interval
         reach = float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
         return max(0.0, self.mean - reach), min(1.0, self.mean + reach)
 
@@ -60,6 +63,18 @@ class Report:
 
     rows: list[Row]
     baselines: dict[str, dict[str, float]]
+
+    @cached_property
+    def differences(self) -> list[str]:
+        """What can be said of each design and the next better one on the same data, in words."""
+        said = []
+        for worse, better in pairwise(self.rows):
+            if worse.data == better.data and all(
+                (f / PREDICTIONS).is_file() for f in (*worse.folders, *better.folders)
+            ):
+                (pair,) = pairs([read_answers(row.title, row.folders) for row in (better, worse)])
+                said.append(pair.says)
+        return said
 
     def cells(self) -> list[list[str]]:
         """The table's lines, baselines first, as text."""
@@ -84,17 +99,15 @@ class Report:
         return lines
 
     def markdown(self) -> str:
-        lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|--:|--:|--:|--:|--:|"]
-        lines += ["| " + " | ".join(cells) + " |" for cells in self.cells()]
-        return "\n".join(lines) + f"\n\n{FOOTNOTE}\n"
+        lines = [*markdown(HEADINGS, self.cells(), right_from=3), "", FOOTNOTE, ""]
+        if self.differences:
+            lines += ["## Is the difference real?", "", *(f"- {says}" for says in self.differences), ""]
+        return "\n".join(lines)
 
     def print(self, title: str) -> None:
-        table = Table(title=title, title_justify="left")
-        for number, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="left" if number < 3 else "right")
-        for cells in self.cells():
-            table.add_row(*cells)
-        Console(width=None if Console().is_terminal else 160).print(table)
+        show(title, HEADINGS, self.cells(), right_from=3)
+        for says in self.differences:
+            print(says)
 
     def write(self, folder: Path) -> list[Path]:
         """report.md and report.png in `folder`."""
@@ -154,6 +167,7 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
             parameters=runs[0]["parameters"],
             accuracies=tuple(r["dev"]["accuracy"] for r in runs),
             questions=runs[0]["dev"]["total"],
+            folders=tuple(Path(r["folder"]) for r in runs),
             samples_per_second=sum(r["samples_per_second"] for r in runs) / len(runs),
         )
         for (data, label, pretrained), group in groups.items()
@@ -168,6 +182,19 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
             {f"most frequent place ({place})": given["most_frequent"]} if place != "London" else {}
         )
     return Report(rows, baselines)
+
+
+def labels(results: Sequence[dict[str, Any]]) -> list[str]:
+    """The designs of runs in words; what all of them have in common needs no place in any."""
+    several = len({tuple(result["settings"]) for result in results}) > 1
+    return [
+        _title(" ".join([result["attention"], *(result["settings"] if several else ())]), result["pretrained"])
+        for result in results
+    ]
+
+
+def _title(label: str, pretrained: bool) -> str:
+    return label if pretrained else f"{label} without pretraining"
 
 
 def _data_names(results: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from whence.data.questions import encode_prompt
 from whence.evaluation.decoding import Answer
 from whence.models.gpt import GPT
 from whence.reporting.figures import attention_maps
+from whence.reporting.tables import markdown
 from whence.vocab import CharVocab
 
 METRICS = {"dev/exact_match": "exact match on dev", "train/loss": "training loss"}
@@ -54,11 +55,10 @@ class RunLogger(TensorBoardLogger):
         self, model: GPT, vocab: CharVocab, questions: Sequence[Question], answers: Sequence[Answer], step: int
     ) -> None:
         """A table of predictions, and what the model attends to while it reads the first questions."""
-        rows = ["| question | gold | prediction | probability |", "|---|---|---|---|"]
-        for question, said in list(zip(questions, answers, strict=True))[:_TABLE_ROWS]:
-            cells = (question.text, question.answer or "", said.text, f"{said.probability:.3f}")
-            rows.append("| " + " | ".join(_cell(c) for c in cells) + " |")
-        self.experiment.add_text("dev/predictions", "\n".join(rows), step)
+        shown = list(zip(questions, answers, strict=True))[:_TABLE_ROWS]
+        rows = [(q.text, q.answer or "", said.text, f"{said.probability:.3f}") for q, said in shown]
+        table = markdown(("question", "gold", "prediction", "probability"), rows)
+        self.experiment.add_text("dev/predictions", "\n".join(table), step)
         device = next(model.parameters()).device
         for number, question in enumerate(questions[:_MAPS], 1):
             ids = torch.as_tensor(encode_prompt(question.text, vocab), dtype=torch.long, device=device)
@@ -66,7 +66,3 @@ class RunLogger(TensorBoardLogger):
             text = vocab.decode(ids.tolist())
             self.experiment.add_figure(f"attention/question {number}", attention_maps(pictures, text), step)
         self.experiment.flush()
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -16,10 +16,9 @@ from whence.errors import ConfigError, DataError, MissingInput
 from whence.evaluation.decoding import Answer, greedy_answers
 from whence.evaluation.exact_match import Score, always, exact_match, most_frequent
 from whence.models.gpt import GPT
-from whence.reporting.results import RESULT, find_results, read_result
+from whence.reporting.results import RESULT, Prediction, find_results, read_result, write_predictions
 from whence.reporting.tensorboard import RunLogger
 from whence.run import Inputs, Run, command, python
-from whence.storage import write_atomically
 from whence.training.checkpoints import StoredModel, newest_checkpoint
 from whence.training.weights import read_weights
 
@@ -76,6 +75,19 @@ def find_model(run: Run, wanted: str, *, key: str) -> Path:
                 raise MissingInput(f"{key}: {path} has no checkpoint")
             return checkpoint
     raise MissingInput(f"{key}: {wanted} is neither a file, a run directory nor a run in {run.config.run_root}/{stage}")
+
+
+def find_run(run: Run, wanted: str, *, key: str) -> dict[str, Any]:
+    """The result of the finished run that `wanted` names: its directory, or its name in finetune or evaluate.
+
+    Raises MissingInput, naming the configuration `key`.
+    """
+    root = Path(run.config.run_root)
+    for folder in (Path(wanted), *(root / stage / wanted for stage in ("finetune", "evaluate"))):
+        if (folder / RESULT).is_file():
+            return read_result(folder)
+    there = ", ".join(r["name"] for r in find_results(root) if "dev" in r) or "none"
+    raise MissingInput(f"{key}: {wanted} is neither a finished run nor the name of one in {root} (there: {there})")
 
 
 def inputs(data: CorpusData, stored: StoredModel | None, *files: str) -> Inputs:
@@ -138,24 +150,12 @@ def keep_answers(
     run: Run, model: GPT, data: CorpusData, questions: list[Question], answers: list[Answer], step: int
 ) -> None:
     """Write the predictions, and show them on the dashboard beside what the model attends to."""
-    write_predictions(run.folder, questions, answers)
+    write_predictions(
+        run.folder,
+        [Prediction(q.text, q.answer or "", a.text, a.probability) for q, a in zip(questions, answers, strict=True)],
+    )
     if "tensorboard" in run.config.logger:
         RunLogger(save_dir=str(run.folder)).show_answers(model, data.vocab, questions, answers, step)
-
-
-def write_predictions(folder: Path, questions: list[Question], answers: list[Answer]) -> None:
-    """predictions.txt, a place a line as the course wants it, and predictions.tsv with question, gold, probability."""
-    places = [_one_line(a.text) for a in answers]
-    write_atomically(folder / "predictions.txt", "".join(f"{place}\n" for place in places).encode())
-    rows = ["question\tgold\tprediction\tprobability"]
-    for question, place, said in zip(questions, places, answers, strict=True):
-        rows.append(f"{question.text}\t{question.answer or ''}\t{place}\t{said.probability:.6g}")
-    write_atomically(folder / "predictions.tsv", "".join(f"{row}\n" for row in rows).encode())
-
-
-def _one_line(text: str) -> str:
-    """A prediction is whatever a model writes: a newline in it must not shift the rows below."""
-    return text.replace("\n", "\\n")
 
 
 def _matching_run(run: Run, data: CorpusData, any_seed: bool) -> Path:

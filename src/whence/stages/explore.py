@@ -8,13 +8,11 @@ import re
 import shutil
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
 from whence import build
@@ -24,6 +22,7 @@ from whence.explore import cost, heads, mixing, order
 from whence.explore.claims import Claim
 from whence.models.gpt import GPT
 from whence.reporting.figures import curves
+from whence.reporting.tables import markdown, show
 from whence.run import Run
 from whence.storage import write_atomically
 
@@ -52,12 +51,8 @@ def explore(run: Run) -> None:
     pictures = {_file(claim.name): (claim.says, claim.curves) for claim in claims}
     pictures["time"] = ("time of a forward pass through the layers", cost.times(costs))
     claimed, costly = _claims_table(claims), _costs_table(costs)
-    console = partial(Console, highlight=False)
-    for title, (headings, rows) in {"Attention explored": claimed, "What each design costs": costly}.items():
-        table = Table(*headings, title=title)
-        for row in rows:
-            table.add_row(*row)
-        (console() if console().is_terminal else console(width=200)).print(table)
+    for title, table in {"Attention explored": claimed, "What each design costs": costly}.items():
+        show(title, *table, width=200)
     shutil.rmtree(folder / "tb", ignore_errors=True)
     writer = SummaryWriter(folder / "tb")
     for name, (title, shown) in pictures.items():
@@ -119,7 +114,7 @@ def _costs_table(costs: list[cost.Cost]) -> Rows:
 
 
 def _page(claims: list[Claim], claimed: Rows, costly: Rows, pictures: list[str]) -> str:
-    lines = ["# Attention explored", "", "Measured by `python train.py stage=explore`.", "", *_markdown(claimed), ""]
+    lines = ["# Attention explored", "", "Measured by `python train.py stage=explore`.", "", *markdown(*claimed), ""]
     for claim in claims:
         lines += [f"**{claim.says}.**", "", f"![{claim.name}]({_file(claim.name)}.png)", ""]
     lines += [
@@ -129,18 +124,12 @@ def _page(claims: list[Claim], claimed: Rows, costly: Rows, pictures: list[str])
         f"{cost.LATENTS} latents (an aligned one T / 2). Parameters: of the whole model, block 128, "
         f"{_VOCABULARY} characters.",
         "",
-        *_markdown(costly),
+        *markdown(*costly),
         "",
         f"![time]({pictures[-1]}.png)",
         "",
     ]
     return "\n".join(lines)
-
-
-def _markdown(table: Rows) -> list[str]:
-    headings, rows = table
-    cells = [headings, ["---"] * len(headings), *rows]
-    return ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
 
 
 def _file(name: str) -> str:

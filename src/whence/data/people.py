@@ -1,0 +1,47 @@
+"""The people of a corpus: whose documents are whose, and names of people who do not exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from whence.data.documents import Document, read_structure
+from whence.data.randomness import permutation
+
+_ASKED = re.compile(r"Where was (.+) born\?")
+
+
+def asked_name(question: str) -> str:
+    """Whom a question of the course's form asks about; the question itself where it has another form."""
+    found = _ASKED.fullmatch(question.strip())
+    return found[1] if found else question
+
+
+def by_name(documents: Sequence[str]) -> dict[str, list[Document]]:
+    """The documents of each person."""
+    found: dict[str, list[Document]] = {}
+    for document in read_structure(documents):
+        found.setdefault(document.name, []).append(document)
+    return found
+
+
+def names_in(document: Document) -> list[str]:
+    """The names of places and of others that a document states; no dates."""
+    stated = [document.text[start:end] for start, end in document.salient]
+    return [phrase for phrase in stated if not any(character.isdigit() for character in phrase)]
+
+
+def invented_names(known: Iterable[str], *, side: int, seed: int) -> list[list[str]]:
+    """A grid of names of nobody in `known`: `side` first names, one a row, with `side` last names, one a column.
+
+    First and last names are those of the people with two names. Fewer of them where there are not so many.
+    """
+    two = {tuple(name.split(" ")) for name in known if name.count(" ") == 1}
+    firsts = _some(sorted({first for first, _ in two}), side, seed, "first names")
+    free = {last for _, last in two} - {last for first, last in two if first in firsts}
+    lasts = _some(sorted(free), side, seed, "last names")
+    return [[f"{first} {last}" for last in lasts] for first in firsts]
+
+
+def _some(names: list[str], count: int, seed: int, domain: str) -> list[str]:
+    return [names[i] for i in permutation(seed, domain, 0, len(names))[:count]]

@@ -1,0 +1,87 @@
+"""Did it remember, or make it up? A page about one run's answers, or about two runs side by side."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from whence import build
+from whence.data.corpus import Question
+from whence.data.modules import BirthPlaceData
+from whence.data.people import by_name, invented_names
+from whence.errors import ConfigError, DataError
+from whence.evaluation.strangers import Strangers
+from whence.reporting import analysis
+from whence.reporting.page import write_page
+from whence.reporting.report import labels
+from whence.reporting.results import read_predictions
+from whence.reporting.tables import show
+from whence.run import Run
+from whence.stages.common import answer, find_model, find_run, load_data
+from whence.training.checkpoints import read_model
+from whence.training.devices import pick_device
+
+log = logging.getLogger(__name__)
+
+_SIDE = 20  # first and last names of invented people
+
+
+def analyse(run: Run) -> None:
+    """Write analysis.md with its figures and a dashboard for the run that `run` names, and print its tables.
+
+    Raises ConfigError, MissingInput, or DataError when the run was made from another corpus than the configured one.
+    """
+    if run.config.run is None:
+        raise ConfigError("run: expected the run to analyse, got nothing; name one: run=outputs/finetune/vanilla-seed0")
+    data = load_data(run)
+    assert isinstance(data, BirthPlaceData)
+    known = analysis.Known(by_name(data.documents), Counter(row.answer or "" for row in data.train))
+    results = [find_run(run, run.config.run, key="run")]
+    if run.config.against is not None:
+        results.append(find_run(run, run.config.against, key="against"))
+    asked = [_asked(label, result, data, known) for label, result in zip(labels(results), results, strict=True)]
+    sections = [analysis.where_from(asked), analysis.confidence(asked), analysis.where_lost(asked)]
+    if (found := _strangers(run, results[0], data, known)) is not None:
+        sections.append(analysis.people_unseen(found, known))
+    if len(asked) == 2:
+        sections.append(analysis.what_changed(asked[1], asked[0]))
+    for section in sections:
+        show(section.title, section.headings, section.rows)
+        for says in section.says:
+            log.info("%s", says)
+    folder = Path(run.config.into) if run.config.into else Path(results[0]["folder"]) / "analysis"
+    introduction = f"{' against '.join(result['folder'] for result in results)}, on {data.corpus.dev}."
+    log.info("%s", write_page(folder, "analysis", "Did it remember, or make it up?", introduction, sections))
+
+
+def _asked(label: str, result: dict[str, Any], data: BirthPlaceData, known: analysis.Known) -> analysis.Asked:
+    for name in ("documents", "train", "dev"):
+        if result["inputs"].get(name) != data.corpus.fingerprint(name):
+            raise DataError(
+                f"{result['folder']} was made from another {name} file than {getattr(data.corpus, name)}; name "
+                f"the data it was made from: data={result['data']}"
+            )
+    return analysis.Asked(label, read_predictions(Path(result["folder"])), known)
+
+
+def _strangers(run: Run, result: dict[str, Any], data: BirthPlaceData, known: analysis.Known) -> Strangers | None:
+    """The run's model asked about people who do not exist; None where the names allow no such people."""
+    grid = invented_names(known.documents, side=_SIDE, seed=run.config.seed)
+    if not grid:
+        log.warning("the documents have no first and last names to invent people from; that part is left out")
+        return None
+    source = result["folder"] if result["stage"] == "finetune" else result["source"]
+    stored = read_model(find_model(run, str(source), key="run"))
+    model = build.build_model(stored.spec, vocab_size=len(stored.vocab))
+    model.load_state_dict(stored.weights)
+    questions = [Question(f"Where was {name} born?", None, 1) for row in grid for name in row]
+    said = answer(model, questions, data, pick_device(run.config.trainer.accelerator))
+    shape = (len(grid), len(grid[0]))
+    return Strangers(
+        np.array([a.text for a in said], dtype=object).reshape(shape),
+        np.array([a.probability for a in said]).reshape(shape),
+    )

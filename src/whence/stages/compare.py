@@ -1,0 +1,62 @@
+"""Whether one run answers more than another, or only happened to."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from whence.errors import ConfigError
+from whence.reporting.pairs import PAIR_HEADINGS, Pair, pairs, read_answers
+from whence.reporting.report import labels
+from whence.reporting.tables import markdown, show
+from whence.run import Run
+from whence.stages.common import find_run
+from whence.storage import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+def compare(run: Run) -> None:
+    """Compare every pair of the given runs, the seeds of one design together, and write compare.md."""
+    if len(run.config.runs) < 2:
+        raise ConfigError(
+            f"runs: expected two runs or more, got {len(run.config.runs)}; name them: runs=[vanilla-seed0,rope-seed0]"
+        )
+    results = [find_run(run, wanted, key="runs") for wanted in run.config.runs]
+    designs = [read_answers(label, folders) for label, folders in _designs(results).items()]
+    found = pairs(designs)
+    show("Compared on the same questions", PAIR_HEADINGS, [pair.cells() for pair in found])
+    for pair in found:
+        log.info("%s", pair.says)
+    path = Path(run.config.into) / "compare.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, _page(found).encode())
+    log.info("%s", path)
+
+
+def _designs(results: list[dict[str, Any]]) -> dict[str, list[Path]]:
+    """The runs' folders by design; a run is told by its folder where its design and seed stand twice."""
+    named = list(zip(labels(results), results, strict=True))
+    counts = Counter((label, result["seed"]) for label, result in named)
+    designs: dict[str, list[Path]] = {}
+    for label, result in named:
+        name = result["folder"] if counts[label, result["seed"]] > 1 else label
+        designs.setdefault(name, []).append(Path(result["folder"]))
+    return designs
+
+
+def _page(found: list[Pair]) -> str:
+    lines = ["# Compared on the same questions", "", *markdown(PAIR_HEADINGS, [pair.cells() for pair in found]), ""]
+    lines += [
+        "Points are of accuracy; of single runs p is exact McNemar's and the last column counts the questions that "
+        "only the first, and only the second, answered. Intervals: bootstrap over questions, Student's t over seeds.",
+        "",
+    ]
+    for pair in found:
+        lines += [f"**{pair.says}**", ""]
+        if examples := pair.examples():
+            headings = ("question", "gold", pair.first.label, pair.second.label)
+            lines += [*markdown(headings, examples), ""]
+    return "\n".join(lines)

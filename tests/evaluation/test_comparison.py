@@ -1,0 +1,104 @@
+"""The statistics against textbook values and planted truth."""
+
+import math
+
+import numpy as np
+import pytest
+
+from whence.evaluation.comparison import Comparison, sentence
+
+
+def rows(*counts, questions=500):
+    """One run a count, the first so many questions right."""
+    return np.array([[number < count for number in range(questions)] for count in counts])
+
+
+def chance(generator, accuracy, *, seeds=1, questions=500, spread=0.0):
+    """Independent right answers, the accuracy of each seed drawn around the given one."""
+    each = accuracy + spread * generator.standard_normal(seeds)
+    return generator.random((seeds, questions)) < each[:, None]
+
+
+def paired(both, mine, yours, neither):
+    first = [True] * (both + mine) + [False] * (yours + neither)
+    second = [True] * both + [False] * mine + [True] * yours + [False] * neither
+    return Comparison(np.array([first]), np.array([second]))
+
+
+def test_mcnemar_is_exact():
+    found = paired(40, 15, 5, 440)
+    assert found.only == (15, 5)
+    # by hand: twice the probability of at most 5 heads in 20 throws
+    assert found.p == pytest.approx(2 * sum(math.comb(20, k) for k in range(6)) / 2**20)
+
+
+def test_two_runs_alike_in_every_answer_are_not_told_apart():
+    found = paired(50, 0, 0, 450)
+    assert found.p == 1.0
+    assert found.interval == (0.0, 0.0)
+    assert sentence("a", "b", found) == "a and b answer equally many questions."
+
+
+def test_the_bootstrap_over_questions_has_the_paired_standard_error():
+    found = paired(40, 60, 20, 380)
+    # variance of a mean of +1 (60 of 500), -1 (20) and 0: (p + q - (p - q)^2) / n
+    error = math.sqrt((60 / 500 + 20 / 500 - (40 / 500) ** 2) / 500)
+    low, high = found.interval
+    assert (low, high) == pytest.approx((0.08 - 1.96 * error, 0.08 + 1.96 * error), abs=0.003)
+
+
+def test_seeds_widen_the_interval():
+    steady = Comparison(rows(120, 120, 120), rows(100, 100, 100))
+    shaky = Comparison(rows(90, 120, 150), rows(70, 100, 130))
+    assert steady.difference == pytest.approx(shaky.difference)
+    assert shaky.interval[1] - shaky.interval[0] > 3 * (steady.interval[1] - steady.interval[0])
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (3, 0.0), (3, 0.04)])
+def test_nothing_is_found_where_nothing_is(seeds, spread):
+    generator = np.random.default_rng(1)
+
+    def one():
+        return chance(generator, 0.2, seeds=seeds, spread=spread, questions=200)
+
+    found = sum(Comparison(one(), one()).clear for _ in range(60))
+    assert found <= 8  # 3 are expected; more than 8 of 60 has a chance of 0.4%
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_what_is_there_is_found(seeds):
+    generator = np.random.default_rng(1)
+    assert all(
+        Comparison(chance(generator, 0.35, seeds=seeds), chance(generator, 0.15, seeds=seeds)).clear for _ in range(10)
+    )
+
+
+def test_the_seeds_that_settle_it_do():
+    generator = np.random.default_rng(2)
+    small = Comparison(rows(100, 140, 120), rows(95, 130, 115))
+    needed = small.seeds_to_settle
+    assert not small.clear
+    assert needed > 3
+    # Runs whose seeds spread as these do, with so many of them: about four in five tell the difference.
+    spread = np.std([0.2, 0.28, 0.24], ddof=1)
+    told = 0
+    for _ in range(60):
+        first = 0.24 + small.difference + spread * generator.standard_normal(needed)
+        second = 0.24 + spread * generator.standard_normal(needed)
+        error = math.sqrt(first.var(ddof=1) / needed + second.var(ddof=1) / needed)
+        told += (first.mean() - second.mean()) / error > 1.96
+    assert 30 <= told <= 59
+
+
+def test_the_sentence_names_the_better_one_first():
+    found = Comparison(rows(100), rows(149))
+    said = sentence("vanilla", "rope", found)
+    assert said.startswith("rope beats vanilla by 9.8 points, 95% interval ")
+    assert said.endswith("p < 0.001.")
+    assert "cannot be told apart" in sentence("a", "b", paired(40, 15, 10, 435))
+    assert "seed=0,1,2" in sentence("a", "b", paired(40, 15, 10, 435))
+
+
+def test_other_questions_are_refused():
+    with pytest.raises(ValueError, match="500 questions for one and 10"):
+        Comparison(rows(5), rows(5, questions=10))
