@@ -1,9 +1,12 @@
 """Whole runs at a tiny size: what each stage leaves behind and hands on."""
 
 import json
+import re
 
 import pytest
+import torch
 
+from whence.errors import ConfigError
 from whence.reporting.results import find_results
 from whence.training.checkpoints import newest_checkpoint, read_model
 
@@ -58,6 +61,12 @@ def test_predict_answers_the_test_questions_in_order(do, tmp_path):
     questions = next((tmp_path / "outputs" / "data").glob("*/birth_test_inputs.tsv")).read_text().splitlines()
     assert [row.split("\t")[0] for row in rows[1:]] == questions
     assert len((folder / "predictions.txt").read_text().splitlines()) == len(questions)
+    chances = sorted(float(row.split("\t")[3]) for row in rows[1:])
+    least = (chances[0] + chances[1]) / 2
+    certain = do("stage=predict", f"abstain_below={least}")
+    assert certain["folder"] != str(folder.relative_to(tmp_path))
+    assert certain["abstained"] == 1
+    assert (tmp_path / certain["folder"] / "predictions.txt").read_text().splitlines().count("") == 1
 
 
 def test_questions_of_ones_own(do, tmp_path):
@@ -75,7 +84,9 @@ def test_ask_answers_and_says_how_sure(do, command, capsys):
     do("stage=finetune")
     capsys.readouterr()
     do("stage=ask", 'question="Where was London born?"')
-    assert "% sure)" in capsys.readouterr().out
+    assert re.match(r"(?!I do not know).*% sure\)", capsys.readouterr().out)
+    do("stage=ask", 'question="Where was London born?"', "abstain_below=1")
+    assert capsys.readouterr().out.startswith("I do not know; at best: ")
     with pytest.raises(Exception, match="never seen: '✈'"):
         do("stage=ask", 'question="Where was ✈ born?"')
 
@@ -88,10 +99,27 @@ def test_preview_shows_both_kinds_of_samples(do, capsys):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "linear"])
 def test_choices_train(do, optimizer, schedule):
     result = do("stage=pretrain", f"optimizer={optimizer}", f"schedule={schedule}", "logger=none")
     assert result["steps"] == 6
+
+
+def test_samples_about_names_train(do):
+    assert "-names" in do("stage=pretrain", "pretraining=names")["folder"]
+
+
+def test_norms_and_biases_alone_are_trained_where_that_is_wanted(do, tmp_path):
+    before = read_model(newest_checkpoint(tmp_path / do("stage=pretrain")["folder"] / "checkpoints")).weights
+    result = do("stage=finetune", "recipe.finetune.trains=norms_and_biases", "recipe.finetune.lr=1e-2")
+    after = read_model(newest_checkpoint(tmp_path / result["folder"] / "checkpoints")).weights
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(after[name].ndim == 1 for name in changed)
+    with pytest.raises(ConfigError, match=r"optimizer: muon needs matrices"):
+        do("stage=finetune", "recipe.finetune.trains=norms_and_biases", "optimizer=muon")
+    with pytest.raises(ConfigError, match=r"recipe.finetune.trains: expected one of all, norms_and_biases"):
+        do("stage=finetune", "recipe.finetune.trains=norms")
 
 
 def test_bf16_trains_and_answers(do):

@@ -39,7 +39,7 @@ CONFIG = "config.yaml"
 INPUTS = "inputs.json"
 Inputs = dict[str, str]  # SHA-256 of what a run is made from: files of the corpus, initial weights
 # Overrides that belong to one run and not to the runs before or after it.
-_OWN = ("stage", "init_from", "run_dir", "questions", *STAGE_OPTIONS)
+_OWN = ("stage", "init_from", "run_dir", "questions", "abstain_below", *STAGE_OPTIONS)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ CHOICES = (
     ("trainer", "trainer.name"),
 )
 # Keys of single stages that say what to do with a model, and nothing of what it is.
-STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into", "runs", "against", "abstain_below",
+STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into", "runs", "against",
                  "prompt", "length", "temperature", "top_k")  # fmt: skip
 # Keys that leave the numbers of a run as they are.
 ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "stage", "data.dir", "data.cache",

@@ -150,11 +150,10 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
             if model not in scored or result["stage"] == "finetune":
                 scored[model] = result
     names = _data_names(list(scored.values()))
-    several = len({tuple(result["settings"]) for result in scored.values()}) > 1
+    common = _common(list(scored.values()))
     groups: dict[tuple[str, str, bool], dict[int, dict[str, Any]]] = {}
     for result in sorted(scored.values(), key=lambda r: r["finished"]):
-        # What all runs have in common needs no place in every row.
-        label = " ".join([result["attention"], *(result["settings"] if several else ())])
+        label = _design(result, common)
         group = groups.setdefault((names[result["inputs"]["dev"]], label, result["pretrained"]), {})
         if result["seed"] in group:
             log.warning("two runs of %s have seed %d: the newer counts", label, result["seed"])
@@ -185,12 +184,18 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
 
 
 def labels(results: Sequence[dict[str, Any]]) -> list[str]:
-    """The designs of runs in words; what all of them have in common needs no place in any."""
-    several = len({tuple(result["settings"]) for result in results}) > 1
-    return [
-        _title(" ".join([result["attention"], *(result["settings"] if several else ())]), result["pretrained"])
-        for result in results
-    ]
+    """The designs of runs, in words."""
+    common = _common(results)
+    return [_title(_design(result, common), result["pretrained"]) for result in results]
+
+
+def _common(results: Sequence[dict[str, Any]]) -> set[str]:
+    """The settings that all runs have: they need no place in any label."""
+    return set.intersection(*(set(result["settings"]) for result in results)) if results else set()
+
+
+def _design(result: dict[str, Any], common: set[str]) -> str:
+    return " ".join([result["attention"], *(s for s in result["settings"] if s not in common)])
 
 
 def _title(label: str, pretrained: bool) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from whence.data.corpus import Question, fingerprint
 from whence.data.modules import BirthPlaceData
 from whence.errors import DataError
+from whence.evaluation.decoding import Answer
 from whence.reporting.results import RESULT, read_result
 from whence.run import Run
 from whence.stages.common import (
@@ -53,7 +55,8 @@ def ask(run: Run) -> None:
             problem = f"{len(text)} characters are more than the model reads ({model.max_length - 1})"
         else:
             said = answer(model, [Question(text, None, 1)], data, device)[0]
-            print(f"{said.text}   ({100 * said.probability:.1f}% sure)", flush=True)
+            unsure = "I do not know; at best: " if said.probability < run.config.abstain_below else ""
+            print(f"{unsure}{said.text}   ({100 * said.probability:.1f}% sure)", flush=True)
             continue
         if run.config.question is not None:
             raise DataError(f"question: {problem}")
@@ -101,12 +104,22 @@ def _answer_all(run: Run, *, scored: bool) -> dict[str, Any]:
         }
         if scored:
             result |= score(questions, answers, data.train)
+        else:
+            answers, result["abstained"] = _certain(answers, run.config.abstain_below)
         if run.is_main_process:
             keep_answers(run, model, data, questions, answers, stored.step if stored else 0)
             if scored:
                 tell_score(result, questions, answers)
+            if result.get("abstained"):
+                log.info("left unanswered: %d of %d", result["abstained"], len(questions))
             log.info("predictions: %s", run.folder / "predictions.txt")
         return run.write_result(**result)
+
+
+def _certain(answers: list[Answer], least: float) -> tuple[list[Answer], int]:
+    """The answers, those less probable than `least` left empty, and how many these are."""
+    kept = [a if a.probability >= least else replace(a, text="") for a in answers]
+    return kept, sum(a.probability < least for a in answers)
 
 
 def _was_pretrained(stored: StoredModel | None) -> bool:

@@ -1,0 +1,131 @@
+"""stage=compare and stage=analyse on answers that were planted: their pages must say exactly what was planted."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from whence.data.world import PLACES, World
+from whence.errors import ConfigError, DataError, MissingInput
+from whence.reporting.results import Prediction, read_predictions, write_predictions
+
+TINY_WORLD = World(people=40, biographies=2, phrasings=12, train=50, dev=45, seed=0)
+
+
+@pytest.fixture
+def runs(do, make_run):
+    """Two finished runs, the control first."""
+    control = do("stage=finetune", "init_from=none", "trainer.max_steps=1")
+    run = do("stage=finetune", "init_from=none", "trainer.max_steps=2")
+    return control, run
+
+
+def plant(folder, kinds):
+    """Write answers of the given kinds, one a question; returns what was written."""
+    given = read_predictions(folder)
+    people = {person.question: person for person in TINY_WORLD.persons(0, 40)}
+    known = {person.place for person in TINY_WORLD.persons(0, 20)}
+    documents = {p.name: " ".join(TINY_WORLD.biography(p, n) for n in range(2)) for p in people.values()}
+    written = []
+    for number, (row, kind) in enumerate(zip(given, kinds, strict=True)):
+        person = people[row.question]
+        assert row.gold == person.place
+        own = documents[person.name]
+        elsewhere = next(place for place in sorted(known) if place not in own)
+        answer = {
+            "right": person.place,
+            "made up": elsewhere,
+            "nonsense": "Xyzzy",
+            "abroad": next((p for p in PLACES if p in own and p != person.place), None),
+        }[kind]
+        if answer is None:  # no other place stands in this one's documents
+            answer, kind = "Xyzzy", "nonsense"
+        written.append((kind, Prediction(row.question, row.gold, answer, 0.1 + 0.8 * (number % 2))))
+    write_predictions(folder, [p for _, p in written])
+    return Counter(kind for kind, _ in written)
+
+
+def test_the_page_says_what_was_planted(runs, do, tmp_path):
+    control, run = (result["folder"] for result in runs)
+    total = runs[0]["dev"]["total"]
+    kinds = ["right", "made up", "nonsense", "abroad"] * total
+    counts = plant(tmp_path / run, kinds[:total])
+    plant(tmp_path / control, ["nonsense"] * total)
+    do("stage=analyse", f"run={run}", f"against={control}")
+    page = (tmp_path / run / "analysis" / "analysis.md").read_text()
+    said = {
+        kind: int(re.search(rf"\| {name} \| [\d.]+% \((\d+) of {total}\)", page)[1])
+        for kind, name in {
+            "right": "correct",
+            "abroad": "a name in the person's document",
+            "made up": "a known place that the document does not name",
+            "nonsense": "no known place",
+        }.items()
+    }
+    assert said == {kind: counts[kind] for kind in said}
+    assert f"stands in the document of {total} of {total} people (100.0%)" in page
+    assert re.search(rf"\| right in .* alone \| {counts['right']} \|", page)
+    # Exact McNemar of so many against none.
+    assert f"p = {2 / 2 ** counts['right']:.3f}" in page
+    for name in ("where_the_answers_come_from", "how_sure_it_is", "where_knowledge_is_lost", "people_it_never_saw"):
+        assert (tmp_path / run / "analysis" / f"{name}.png").stat().st_size > 5000
+    assert list((tmp_path / run / "analysis" / "tb").iterdir())
+
+
+def test_compare_counts_what_only_one_answered(runs, do, tmp_path, capsys):
+    control, run = (result["folder"] for result in runs)
+    total = runs[0]["dev"]["total"]
+    plant(tmp_path / run, ["right"] * 9 + ["nonsense"] * (total - 9))
+    plant(tmp_path / control, ["nonsense"] * (total - 2) + ["right"] * 2)
+    do("stage=compare", f"runs=[{run},{control}]")
+    page = (tmp_path / "outputs" / "compare" / "compare.md").read_text()
+    assert f"| {100 * 7 / total:+.1f} |" in page
+    assert "| 9/2 |" in page
+    assert "p = 0.065" in page  # exact McNemar: 2 * (1 + 11 + 55) / 2^11
+    assert "cannot be told apart" in page
+
+
+def test_the_report_says_whether_the_difference_is_real(runs, do, tmp_path, capsys):
+    control, run = (result["folder"] for result in runs)
+    total = runs[0]["dev"]["total"]
+    plant(tmp_path / run, ["right"] * 9 + ["nonsense"] * (total - 9))
+    plant(tmp_path / control, ["nonsense"] * total)
+    do("stage=report")
+    said = (tmp_path / "outputs" / "report.md").read_text()
+    assert "## Is the difference real?" in said
+
+
+def test_what_is_missing_or_does_not_fit_is_told(runs, do, tmp_path):
+    control, run = (result["folder"] for result in runs)
+    with pytest.raises(ConfigError, match="runs: expected two runs or more, got 1"):
+        do("stage=compare", f"runs=[{run}]")
+    with pytest.raises(ConfigError, match="run: expected the run to analyse"):
+        do("stage=analyse")
+    with pytest.raises(MissingInput, match=r"against: nobody is neither a finished run nor the name of one .*there: "):
+        do("stage=analyse", f"run={run}", "against=nobody")
+    with pytest.raises(DataError, match="made from another documents file than"):
+        do("stage=analyse", f"run={run}", "data.seed=5")
+    path = tmp_path / run / "predictions.tsv"
+    good = path.read_text()
+    path.write_text(good.replace("question\t", "ask\t"))
+    with pytest.raises(DataError, match=r"predictions.tsv:1: expected the headings"):
+        do("stage=compare", f"runs=[{run},{control}]")
+    path.write_text(good + "only one field\n")
+    with pytest.raises(DataError, match=r"predictions.tsv:\d+: expected question, .* got 1 fields"):
+        do("stage=compare", f"runs=[{run},{control}]")
+    path.write_text("\n".join(good.splitlines()[:-1]) + "\n")
+    with pytest.raises(DataError, match="answered other questions"):
+        do("stage=compare", f"runs=[{run},{control}]")
+    path.unlink()
+    with pytest.raises(MissingInput, match="has no predictions.tsv"):
+        do("stage=compare", f"runs=[{run},{control}]")
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path):
+    written = [
+        Prediction("Where was Ada born?", "Rome", "Rome", 0.5),
+        Prediction("Where was Ida born?", "", "two\nlines", 1e-7),
+    ]
+    write_predictions(tmp_path, written)
+    assert read_predictions(tmp_path) == written
+    assert (tmp_path / "predictions.txt").read_text() == "Rome\ntwo\\nlines\n"
