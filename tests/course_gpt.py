@@ -1,6 +1,8 @@
-"""The course's GPT, written naively from its published equations: plain
-float32, explicit masks, one question at a time. What Whence computes is compared with this. Names of parameters are the
-course's, so that its state_dict is a `.params` file."""
+"""The course's GPT, written naively from its published equations: float32, explicit masks, one question at a time.
+
+What Whence computes is compared with this. Names of parameters are the course's, so that its state_dict is a `.params`
+file.
+"""
 
 import math
 

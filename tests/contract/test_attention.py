@@ -178,6 +178,20 @@ def test_reading_bit_by_bit_gives_what_reading_at_once_gives(name):
         read(rows[:, :1])
 
 
+@torch.no_grad()
+def test_rows_are_left_out_while_others_are_read_on(name):
+    model = build(name).eval().double()
+    length = model.max_length
+    rows = torch.cat([ids(length), ids(length).flip(0)])
+    rows[0, 5] = rows[1, 3] = rows[2, 9] = MASK_ID
+    whole, read = model(rows), model.reader(length)
+    read(rows[:, :7])
+    for number, kept in ((7, [2, 0]), (8, [1])):
+        read.keep(torch.tensor(kept))
+        rows, whole = rows[kept], whole[kept]
+        assert torch.allclose(read(rows[:, number : number + 1]), whole[:, number], atol=1e-10)
+
+
 def test_answers_read_once_are_those_of_whole_passes(name):
     model = build(name, vocab_size=len(VOCAB), **{"model.block_size": 80}).eval()
     with torch.no_grad():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,10 +17,21 @@ import torch
 from whence.vocab import MASK_ID, PAD_ID, CharVocab
 
 Logits = Callable[[torch.Tensor], torch.Tensor]  # ids (B, T) to logits (B, T, V), causal
-Reader = Callable[[torch.Tensor], torch.Tensor]  # the next ids (B, T), to the logits of what follows them (B, V)
-Readers = Callable[[int], Reader]  # from the most positions there will be; each reads one batch
 
 MAX_NEW = 32  # the course decodes 32 characters, always
+
+
+class Reader(Protocol):
+    """Reads a batch bit by bit."""
+
+    def __call__(self, ids: torch.Tensor, /) -> torch.Tensor:
+        """From the next ids, (B, T), to the logits of what follows them, (B, V)."""
+
+    def keep(self, rows: torch.Tensor, /) -> None:
+        """Go on with some of the rows, by their numbers."""
+
+
+Readers = Callable[[int], Reader]  # from the most positions there will be; each reads one batch
 
 
 @dataclass(frozen=True)
@@ -68,32 +80,38 @@ def greedy_answers(
 def _reading(readers: Readers, prompts: list[np.ndarray], device: torch.device | str) -> list[Found]:
     """All rows read the same position at a time: those within their prompt its next character, the others their own."""
     rows = _Rows(prompts, device)
-    shortest = len(prompts[0])
-    read = readers(rows.ids.shape[1])
+    shortest, end = len(prompts[0]), rows.ids.shape[1]
+    read = readers(end)
     scores = read(rows.ids[:, :shortest])
-    for position in range(shortest, rows.ids.shape[1]):
-        if rows.write(scores, torch.full_like(rows.lengths, position)):
+    for position in range(shortest, end):
+        if rows.write(scores, torch.full_like(rows.active, position)):
             break
-        scores = read(rows.ids[:, position : position + 1])
+        if (kept := rows.narrowed()) is not None:
+            read.keep(kept)
+        scores = read(rows.ids[rows.active, position : position + 1])
     return rows.found()
 
 
 def _repeating(logits: Logits, prompts: list[np.ndarray], max_length: int, device: torch.device | str) -> list[Found]:
     """A whole forward pass over the last `max_length` characters for each new one."""
     rows = _Rows(prompts, device)
-    numbers = torch.arange(len(prompts), device=device)
     for _ in range(MAX_NEW):
-        window = min(max_length, int(rows.lengths.max()))
-        offsets = (rows.lengths - window).clamp(min=0)
-        places = offsets[:, None] + torch.arange(window, device=device)  # (B, window)
-        scores = logits(rows.ids.gather(1, places))[numbers, rows.lengths - offsets - 1]
-        if rows.write(scores, rows.lengths):
+        lengths = rows.lengths[rows.active]
+        window = min(max_length, int(lengths.max()))
+        offsets = (lengths - window).clamp(min=0)
+        places = offsets[:, None] + torch.arange(window, device=device)  # (rows, window)
+        scores = logits(rows.ids[rows.active].gather(1, places))
+        if rows.write(scores[torch.arange(len(lengths), device=device), lengths - offsets - 1], lengths):
             break
+        rows.narrowed()
     return rows.found()
 
 
 class _Rows:
-    """The rows of a batch while they grow: ids (B, longest prompt + 32), how long each is, and which go on."""
+    """The rows of a batch while they grow: ids (B, longest prompt + 32), how long each is, and which go on.
+
+    active: the numbers of the rows that are still read.
+    """
 
     def __init__(self, prompts: list[np.ndarray], device: torch.device | str) -> None:
         ids = np.full((len(prompts), max(map(len, prompts)) + MAX_NEW), PAD_ID, dtype=np.int64)
@@ -101,24 +119,33 @@ class _Rows:
             ids[row, : len(prompt)] = prompt
         self.ids = torch.from_numpy(ids).to(device)
         self.lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        self.active = torch.arange(len(prompts), device=device)
         self._starts = self.lengths.clone()
         self._open = torch.ones(len(prompts), dtype=torch.bool, device=device)
         self._log_probability = torch.zeros(len(prompts), dtype=torch.float64, device=device)
 
     def write(self, scores: torch.Tensor, positions: torch.Tensor) -> bool:
-        """Write the most probable next character of the open rows that end at `positions`, (B,); scores (B, V).
+        """Write the most probable next character of the active rows that end at `positions`, (A,); scores (A, V).
 
         Returns whether every answer is closed or full.
         """
         chances, chosen = scores.float().log_softmax(dim=-1).max(dim=-1)
-        now = self._open & (self.lengths == positions)
-        self._log_probability += torch.where(now, chances.double(), 0.0)
-        numbers = now.nonzero()[:, 0]
-        self.ids[numbers, positions[numbers]] = chosen[numbers]
-        self.lengths += now
-        full = self.lengths - self._starts == MAX_NEW
-        self._open &= ~(now & ((chosen == MASK_ID) | full))
+        now = self._open[self.active] & (self.lengths[self.active] == positions)
+        numbers, chances, chosen = self.active[now], chances[now], chosen[now]
+        self._log_probability[numbers] += chances.double()
+        self.ids[numbers, self.lengths[numbers]] = chosen
+        self.lengths[numbers] += 1
+        full = self.lengths[numbers] - self._starts[numbers] == MAX_NEW
+        self._open[numbers] = ~((chosen == MASK_ID) | full)
         return not self._open.any()
+
+    def narrowed(self) -> torch.Tensor | None:
+        """Leave the closed rows out once they are half of the active ones; which of those stay, by their places."""
+        staying = self._open[self.active].nonzero()[:, 0]
+        if 2 * len(staying) > len(self.active):
+            return None
+        self.active = self.active[staying]
+        return staying
 
     def found(self) -> list[Found]:
         ids, chances = self.ids.cpu(), self._log_probability.exp().tolist()

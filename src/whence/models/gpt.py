@@ -69,18 +69,14 @@ class GPT(nn.Module):
         layout = Layout.padded(ids) if layout is None else layout
         return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)))
 
-    def reader(self, capacity: int) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Reads a batch of sequences bit by bit, each position once, up to `capacity` of them in all.
+    def reader(self, capacity: int) -> Reader:
+        """Reads a batch of sequences of up to `capacity` positions bit by bit, each position once."""
+        return Reader(self, capacity)
 
-        Returns a function from the next ids, (B, T), to the logits of what follows them, (B, V).
-        """
-        cache = Cache(capacity)
-
-        def read(ids: torch.Tensor) -> torch.Tensor:
-            layout = Layout.continued(ids, cache)
-            return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)[:, -1]))
-
-        return read
+    def read(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
+        """Logits of what follows the new ids, (B, T), that come after those in the cache; (B, V)."""
+        layout = Layout.continued(ids, cache)
+        return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)[:, -1]))
 
     @torch.no_grad()
     def pictures(self, ids: torch.Tensor) -> list[Picture]:
@@ -95,6 +91,21 @@ class GPT(nn.Module):
         if layout.end > self.max_length:
             raise ValueError(f"sequence of {layout.end} positions, this model takes at most {self.max_length}")
         return self.drop(self.positions(self.tok_emb(layout.gather(ids)), layout.places))  # (B, T, C) or (N, C)
+
+
+class Reader:
+    """A batch of sequences on their way through a model; called with the next ids, (B, T), it gives logits (B, V)."""
+
+    def __init__(self, model: GPT, capacity: int) -> None:
+        self._model = model
+        self._cache = Cache(capacity)
+
+    def __call__(self, ids: torch.Tensor) -> torch.Tensor:
+        return self._model.read(ids, self._cache)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with some of the sequences, by their numbers."""
+        self._cache.keep(rows)
 
 
 def init_weights(module: nn.Module) -> None:

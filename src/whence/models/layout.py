@@ -40,6 +40,12 @@ class Cache:
         self._kept[key][:, :, start:end] = new
         return self._kept[key][:, :, :end]
 
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with some of the sequences, by their numbers."""
+        self._kept = {key: kept[rows] for key, kept in self._kept.items()}
+        if self.marks is not None:
+            self.marks = self.marks[rows]
+
 
 @dataclass(frozen=True)
 class Layout:

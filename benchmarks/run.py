@@ -1,0 +1,187 @@
+"""Whence against the textbook loop, side by side in one process: `python -m benchmarks.run [--quick]`.
+
+Same model, documents, dropout and batch size; the two take turns, after a warm-up, and what is printed is the ratio of
+their speeds with its spread over the rounds. `--data FOLDER` takes the course's corpus in place of the built-in one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.ours import Ours, answer_all
+from benchmarks.textbook import Textbook
+from whence import build
+from whence.config.compose import compose
+from whence.models.course import to_course
+from whence.reporting.tables import show
+from whence.run import git_state, versions
+from whence.training.devices import describe_device, pick_device
+
+Side = Callable[[], float]
+HEADINGS = ("design", "what", "precision", "textbook", "whence", "times better", "over the rounds")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done in a round: training steps, samples a step, and questions put to the textbook's loop."""
+
+    steps: int
+    batch: int
+    questions: int
+
+
+def speeds(kind: str, folder: Path, into: Path, precision: str, sizes: Sizes) -> dict[str, tuple[Side, Side]]:
+    """What is measured: pairs of functions that give samples a second, the textbook's first."""
+    theirs, ours = Textbook(kind, folder), Ours(kind, folder, into, precision)
+    model, questions, data, spec = ours.asked()
+    asked = Textbook(kind, folder)
+    asked.model.load_state_dict(to_course(model.state_dict(), spec))
+
+    def their_answers() -> float:
+        few = questions[: sizes.questions]
+        said, speed = asked.answer([row.text for row in few])
+        assert said == answer_all(model, few, data)[0], f"{kind}: the two give other answers"
+        return speed
+
+    def trained(stage: str) -> tuple[Side, Side]:
+        return (
+            lambda: theirs.train(sizes.steps, sizes.batch, corrupted=stage == "pretrain"),
+            lambda: ours.speed(sizes.steps, sizes.batch, stage=stage),
+        )
+
+    return {
+        "pretraining, documents/s": trained("pretrain"),
+        "finetuning, questions/s": trained("finetune"),
+        "answers/s": (their_answers, lambda: answer_all(model, questions, data)[1]),
+        "first steps a minute": (
+            lambda: 60 / Textbook.first_step(kind, folder, sizes.batch),
+            lambda: 60 / ours.first_step(sizes.batch),
+        ),
+    }
+
+
+def measure(sides: tuple[Side, Side], rounds: int) -> dict[str, Any]:
+    """Both sides in turn, `rounds` times after a warm-up."""
+    for side in sides:
+        side()
+    found = [[side() for side in sides] for _ in range(rounds)]
+    ratios = [ours / theirs for theirs, ours in found]
+    middle = [statistics.median(values) for values in (*zip(*found, strict=True), ratios)]
+    return dict(zip(("textbook", "whence", "ratio"), middle, strict=True)) | {"ratios": ratios}
+
+
+def peak_memory(kind: str, folder: Path, batch: int) -> dict[str, Any]:
+    """Megabytes at most of a process of its own that trains two steps."""
+    found = []
+    for side in ("textbook", "whence"):
+        call = [sys.executable, "-m", "benchmarks.run", "--memory", side, "--variants", kind, "--data", str(folder)]
+        done = subprocess.run([*call, "--batch", str(batch)], capture_output=True, text=True, check=True)
+        found.append(float(done.stdout.split()[-1]))
+    return {"textbook": found[0], "whence": found[1], "ratio": found[0] / found[1], "ratios": [found[0] / found[1]]}
+
+
+def _memory_of(side: str, kind: str, folder: Path, batch: int) -> float:
+    with tempfile.TemporaryDirectory() as into:
+        if side == "textbook":
+            Textbook(kind, folder).train(2, batch, corrupted=True)
+        else:
+            Ours(kind, folder, Path(into), "32-true").train(2, batch, stage="pretrain")
+    # Not getrusage's figure: a process begins with that of the one that started it.
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
+def growth(into: Path, batch: int, steps: int) -> list[dict[str, Any]]:
+    """Documents a second on 1, 4 and 16 times the corpus, and the seconds to the first step."""
+    found = []
+    for times in (1, 4, 16):
+        world = compose([f"data.people={490 * times}", "data.biographies=6", f"run_root={into}"]).data
+        ours = Ours("vanilla", build.build(world, path="data").documents.parent, into, "32-true")
+        seconds = ours.first_step(batch)
+        speed = ours.train(steps, batch, stage="pretrain")["samples_per_second"]
+        found.append({"documents": 2940 * times, "documents_per_second": speed, "seconds_to_first_step": seconds})
+    return found
+
+
+def chart(rows: Sequence[dict[str, Any]]) -> Figure:
+    """How many times better, a bar a row, on a logarithmic scale."""
+    figure = Figure(figsize=(8, 0.32 * len(rows) + 1.2), layout="constrained")
+    axis = figure.subplots()
+    names = [f"{row['design']}: {row['what']} ({row['precision']})" for row in rows]
+    axis.barh(range(len(rows)), [row["ratio"] for row in rows], color="#4c72b0")
+    axis.set_yticks(range(len(rows)), [f"{n}   {r['ratio']:.1f}" for n, r in zip(names, rows, strict=True)], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xscale("log")
+    axis.axvline(1, color="#222222", linewidth=1)
+    axis.set_xlabel("times the textbook loop")
+    return figure
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    spread = f"{min(row['ratios']):.1f} to {max(row['ratios']):.1f}"
+    figures = (f"{row['textbook']:,.1f}", f"{row['whence']:,.1f}", f"{row['ratio']:.1f}", spread)
+    return [row["design"], row["what"], row["precision"], *figures]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one design, small batches: under a minute")
+    parser.add_argument("--data", type=Path, help="folder with the course's corpus; the built-in one if left out")
+    parser.add_argument("--variants", nargs="+", default=["vanilla", "synthesizer", "rope", "perceiver"])
+    parser.add_argument("--precision", nargs="+", default=["32-true"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--into", type=Path, default=Path("outputs/benchmarks"))
+    parser.add_argument("--memory", choices=("textbook", "whence"), help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    logging.disable(logging.WARNING)
+    folder = chosen.data or build.build(compose(["data=synthetic"]).data, path="data").documents.parent
+    if chosen.memory:
+        print(_memory_of(chosen.memory, chosen.variants[0], folder, chosen.batch))
+        return 0
+    sizes, variants, rounds = Sizes(4, chosen.batch, 8), chosen.variants, chosen.rounds
+    if chosen.quick:
+        sizes, variants, rounds = Sizes(2, 16, 2), variants[:1], 1
+    rows = []
+    with tempfile.TemporaryDirectory() as into:
+        for kind in variants:
+            for precision in chosen.precision:
+                named = {"design": kind, "precision": precision}
+                for what, sides in speeds(kind, folder, Path(into), precision, sizes).items():
+                    rows.append(named | {"what": what} | measure(sides, rounds))
+        named = {"design": variants[0], "precision": "32-true", "what": "peak memory, MB"}
+        rows.append(named | peak_memory(variants[0], folder, sizes.batch))
+        grown = [] if chosen.quick else growth(Path(into), sizes.batch, sizes.steps)
+    show("Side by side", HEADINGS, [_cells(row) for row in rows], right_from=3)
+    for row in grown:
+        print(
+            f"{row['documents']:,} documents: {row['documents_per_second']:.1f} documents/s, first step after "
+            f"{row['seconds_to_first_step']:.1f} s"
+        )
+    chosen.into.mkdir(parents=True, exist_ok=True)
+    chart(rows).savefig(chosen.into / "benchmark.png", dpi=110)
+    about = {"device": describe_device(pick_device("cpu")), "versions": versions(), "git": git_state()}
+    about |= {
+        "command": ["python", "-m", "benchmarks.run", *(arguments or sys.argv[1:])],
+        "rows": rows,
+        "growth": grown,
+    }
+    (chosen.into / "benchmark.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    print(f"{chosen.into}/benchmark.json, {chosen.into}/benchmark.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
