@@ -63,9 +63,10 @@ def place(tmp_path):
     for text in (folder / "my_diary.txt", folder / "data" / "tinyshakespeare" / "input.txt"):
         text.parent.mkdir(parents=True, exist_ok=True)
         text.write_text("O God, O God! How weary, stale, flat and unprofitable\n" * 60, encoding="utf-8")
-    own = folder / "outputs" / "finetune" / "vanilla-seed0"  # a run of the usual name
-    words = [*TINY, "stage=finetune", "init_from=none", f"run_dir={own}", f"run_root={folder / 'outputs'}"]
-    execute(prepare(compose(words), words))
+    for name in ("vanilla-seed0", "vanilla-seed0-init_from-none", "synthesizer-seed0"):  # runs of the usual names
+        words = [*TINY, "stage=finetune", f"attention={name.split('-')[0]}", "init_from=none"]
+        words += [f"run_dir={folder / 'outputs' / 'finetune' / name}", f"run_root={folder / 'outputs'}"]
+        execute(prepare(compose(words), words))
     return folder
 
 
@@ -81,7 +82,7 @@ def shrunk(place, words):
     """The jobs of a README command, at a tiny size, on files that stand in for the real ones."""
     words = [quoted(word) for word in words]
     own_text = any("shakespeare" in word or "data=text" in word for word in words)
-    real = any("cs224n" in word for word in words)
+    real = any("cs224n" in word or word == "experiment=recall" for word in words)
     tiny = [word for word in TINY if not ((real or own_text) and word.startswith("data."))]
     tiny += ["trainer.max_steps=2", f"run_root={place}/outputs"]
     tiny += [f"data.dir={place}/cs224n"] if real else []

@@ -128,7 +128,7 @@ def grouped(panels: Sequence[tuple[str, Sequence[dict[str, Score]]]], labels: Se
     """Accuracy by group with Wilson's intervals, a panel for each way to group, a colour for each run."""
     figure = Figure(figsize=(11, 3.2 * -(-len(panels) // 3)), layout="constrained")
     axes = figure.subplots(-(-len(panels) // 3), 3, squeeze=False).flat
-    for axis, (title, scores) in zip(axes, panels, strict=False):
+    for (title, scores), axis in zip(panels, axes, strict=False):
         for number, (label, found) in enumerate(zip(labels, scores, strict=True)):
             means = [100 * score.accuracy for score in found.values()]
             reach = [[100 * abs(s.accuracy - s.interval[end]) for s in found.values()] for end in (0, 1)]

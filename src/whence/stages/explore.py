@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import re
-import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
@@ -13,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from torch.utils.tensorboard import SummaryWriter
 
 from whence import build
 from whence.config.compose import compose
@@ -22,9 +18,9 @@ from whence.explore import cost, heads, mixing, order
 from whence.explore.claims import Claim
 from whence.models.gpt import GPT
 from whence.reporting.figures import curves
-from whence.reporting.tables import markdown, show
+from whence.reporting.page import Section, write_page
+from whence.reporting.tables import show
 from whence.run import Run
-from whence.storage import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +29,6 @@ _VOCABULARY = 256  # the real corpus'
 
 def explore(run: Run) -> None:
     """Measure every claim, print the tables, and write explore.md, PNGs and a dashboard into the folder `into`."""
-    folder = Path(run.config.into)
-    folder.mkdir(parents=True, exist_ok=True)
     costs = [cost.measure(name, length, design) for name in options("attention") for length in cost.LENGTHS]
     claims = [
         mixing.copying(),
@@ -48,26 +42,29 @@ def explore(run: Run) -> None:
         order.repeating(),
         *cost.growing(costs),
     ]
-    pictures = {_file(claim.name): (claim.says, claim.curves) for claim in claims}
-    pictures["time"] = ("time of a forward pass through the layers", cost.times(costs))
     claimed, costly = _claims_table(claims), _costs_table(costs)
     for title, table in {"Attention explored": claimed, "What each design costs": costly}.items():
         show(title, *table, width=200)
-    shutil.rmtree(folder / "tb", ignore_errors=True)
-    writer = SummaryWriter(folder / "tb")
-    for name, (title, shown) in pictures.items():
-        figure = curves(shown, title)
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=110)
-        write_atomically(folder / f"{name}.png", content.getvalue())
-        writer.add_figure(f"explore/{name}", figure)
-    page = _page(claims, claimed, costly, list(pictures))
-    writer.add_text("explore", page)
-    writer.close()
-    write_atomically(folder / "explore.md", page.encode())
+    about = (
+        f"{cost.LAYERS} layers of width {cost.WIDTH}, one sequence, without embedding and head; a perceiver has "
+        f"{cost.LATENTS} latents (an aligned one T / 2). Parameters: of the whole model, block 128, "
+        f"{_VOCABULARY} characters."
+    )
+    sections = [
+        Section("Claims", [], *claimed),
+        *(Section(claim.name, [f"{claim.says}."], figure=curves(claim.curves, claim.says)) for claim in claims),
+        Section(
+            "What each design costs",
+            [about],
+            *costly,
+            figure=curves(cost.times(costs), "time of a forward pass through the layers"),
+        ),
+    ]
+    introduction = "Measured by `python train.py stage=explore`."
+    page = write_page(Path(run.config.into), "explore", "Attention explored", introduction, sections)
     failed = [claim.name for claim in claims if not claim.holds]
     log.info("%d of %d claims hold%s", len(claims) - len(failed), len(claims), "".join(f"; not: {n}" for n in failed))
-    log.info("%s", folder / "explore.md")
+    log.info("%s", page)
 
 
 @cache
@@ -111,26 +108,3 @@ def _costs_table(costs: list[cost.Cost]) -> Rows:
         cells = [f"{own[t].multiply_adds / 1e6:,.0f}, {1000 * own[t].seconds:.1f}" for t in cost.LENGTHS]
         rows.append((name, f"{parameters(name):,}", *cells))
     return headings, rows
-
-
-def _page(claims: list[Claim], claimed: Rows, costly: Rows, pictures: list[str]) -> str:
-    lines = ["# Attention explored", "", "Measured by `python train.py stage=explore`.", "", *markdown(*claimed), ""]
-    for claim in claims:
-        lines += [f"**{claim.says}.**", "", f"![{claim.name}]({_file(claim.name)}.png)", ""]
-    lines += [
-        "## What each design costs",
-        "",
-        f"{cost.LAYERS} layers of width {cost.WIDTH}, one sequence, without embedding and head; a perceiver has "
-        f"{cost.LATENTS} latents (an aligned one T / 2). Parameters: of the whole model, block 128, "
-        f"{_VOCABULARY} characters.",
-        "",
-        *markdown(*costly),
-        "",
-        f"![time]({pictures[-1]}.png)",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _file(name: str) -> str:
-    return re.sub(r"\W+", "_", name)
