@@ -122,6 +122,14 @@ def test_norms_and_biases_alone_are_trained_where_that_is_wanted(do, tmp_path):
         do("stage=finetune", "recipe.finetune.trains=norms")
 
 
+def test_rows_are_carved_from_the_training_rows_to_choose_recipes_by(do, tmp_path):
+    result = do("stage=finetune", "init_from=none", "recipe.finetune.held_out=25")
+    assert result["held_out"]["total"] == 5  # of 20 training rows
+    assert result["dev"]["total"] == 18
+    with pytest.raises(ConfigError, match="held_out: expected a whole number from 0 to 90"):
+        do("stage=finetune", "init_from=none", "recipe.finetune.held_out=100")
+
+
 def test_bf16_trains_and_answers(do):
     assert do("stage=finetune", "init_from=none", "trainer.precision=bf16-mixed")["dev"]["total"] > 0
 

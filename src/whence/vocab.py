@@ -34,7 +34,7 @@ class CharVocab:
     @classmethod
     def from_text(cls, *texts: str) -> CharVocab:
         """The vocabulary of the given texts. The newline is always in it, as in the course, where it ends documents."""
-        characters = {"\n"}.union(*map(set, texts)) - {PAD, MASK}
+        characters = {"\n"}.union(*texts) - {PAD, MASK}
         return cls(PAD + MASK + "".join(sorted(characters)))
 
     def __len__(self) -> int:

@@ -108,6 +108,7 @@ FIELDS: dict[str, Field] = {
         "epochs_from_scratch": COUNT,
         "batch_size": COUNT,
         "lr": RATE,
+        "held_out": Field((int,), low=0, high=90),
         "trains": Field((str,), choices=("all", "norms_and_biases")),
     }.items()
 }

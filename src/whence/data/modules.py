@@ -34,6 +34,7 @@ from whence.data.datasets import (
     steps_per_epoch,
 )
 from whence.data.names import FRAMES, NameAnchored
+from whence.data.randomness import permutation
 from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab, describe
 
@@ -203,12 +204,20 @@ class TextData(CorpusData):
 
 
 class BirthPlaceData(CorpusData):
-    """Finetuning: the question rows of the training people. Asked meanwhile: those of the dev people."""
+    """Finetuning: the question rows of the training people. Asked meanwhile: those of the dev people.
+
+    held_out: per cent of the training rows that are not trained on but asked at the end, always the same ones, so that
+    recipes can be chosen without looking at dev.
+    """
 
     corpus: CorpusFiles
 
-    def __init__(self, *, corpus: Corpus, **options: object) -> None:
+    def __init__(self, *, corpus: Corpus, held_out: int = 0, **options: object) -> None:
         super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
+        if not 0 <= held_out <= 90:
+            raise ConfigError(f"recipe.finetune.held_out: expected 0 to 90 (per cent), got {held_out}")
+        self.share = held_out
+        self.carved: list[Question] = []
         if not isinstance(corpus, CorpusFiles):
             raise ConfigError(
                 "data: a text has no questions; use stage=pretrain or stage=sample with it, or data=cs224n"
@@ -217,7 +226,10 @@ class BirthPlaceData(CorpusData):
     def setup(self, stage: str | None = None) -> None:
         self.vocab = build_vocab(self.documents, self.corpus.documents)
         self.source = self.corpus.train
-        self.train = self.questions(self.corpus.train)
+        rows = self.questions(self.corpus.train)
+        carved = set(permutation(0, "held out rows", 0, len(rows))[: len(rows) * self.share // 100].tolist())
+        self.carved = [row for number, row in enumerate(rows) if number in carved]
+        self.train = [row for number, row in enumerate(rows) if number not in carved]
         self.dev = self.questions(self.corpus.dev)
         known = {row.text for row in self.train}
         if both := sum(row.text in known for row in self.dev):

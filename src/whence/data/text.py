@@ -33,8 +33,9 @@ def read_lines(path: Path, *, key: str) -> list[str]:
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    if bad := [(n, m) for n, line in enumerate(lines, 1) if (m := _FORBIDDEN.search(line))]:
-        refuse(path, [(n, _forbidden(match)) for n, match in bad])
+    if _FORBIDDEN.search(text):
+        found = ((n, _FORBIDDEN.search(line)) for n, line in enumerate(lines, 1))
+        refuse(path, [(n, _forbidden(match)) for n, match in found if match])
     return lines
 
 

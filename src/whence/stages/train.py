@@ -11,10 +11,10 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from whence import build
 from whence.data.datasets import Batch, collate
-from whence.data.modules import CorpusData
+from whence.data.modules import BirthPlaceData, CorpusData
 from whence.data.questions import encode_row
 from whence.errors import ConfigError
-from whence.evaluation.exact_match import teacher_forced_matches
+from whence.evaluation.exact_match import Score, teacher_forced_matches
 from whence.models.gpt import GPT
 from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
@@ -26,6 +26,7 @@ from whence.stages.common import (
     keep_answers,
     load_data,
     score,
+    spell,
     tell_score,
 )
 from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
@@ -80,6 +81,11 @@ def ask_dev(run: Run, data: CorpusData, model: GPT, step: int) -> dict[str, Any]
     """Answer the dev questions, write the predictions and show them on the dashboard."""
     answers = answer(model, data.dev, data, pick_device(run.config.trainer.accelerator))
     result = score(data.dev, answers, data.train)
+    if isinstance(data, BirthPlaceData) and data.carved:
+        again = answer(model, data.carved, data, pick_device(run.config.trainer.accelerator))
+        result["held_out"] = score(data.carved, again, data.train)["dev"]
+        found = result["held_out"]
+        log.info("held-out training rows: %s", spell(Score(found["correct"], found["total"])))
     if run.is_main_process:
         tell_score(result, data.dev, answers)
         keep_answers(run, model, data, data.dev, answers, step)
