@@ -5,9 +5,11 @@ from collections import Counter
 
 import pytest
 
+from whence.data.documents import opening_name
 from whence.data.world import PLACES, World
 from whence.errors import ConfigError, DataError, MissingInput
 from whence.reporting.results import Prediction, read_predictions, write_predictions
+from whence.stages.common import load_data
 
 TINY_WORLD = World(people=40, biographies=2, phrasings=12, train=50, dev=45, seed=0)
 
@@ -93,6 +95,24 @@ def test_the_report_says_whether_the_difference_is_real(runs, do, tmp_path, caps
     do("stage=report")
     said = (tmp_path / "outputs" / "report.md").read_text()
     assert "## Is the difference real?" in said
+
+
+def test_people_withheld_from_pretraining_are_not_read_and_told_apart(do, make_run, tmp_path):
+    pretrained = do("stage=pretrain", "data.withheld=50")
+    finetuned = do("stage=finetune", "data.withheld=50")
+    assert finetuned["source"] == pretrained["folder"]
+    data = load_data(make_run("stage=pretrain", "data.withheld=50"))
+    names = {person.name for person in TINY_WORLD.persons(0, 40)}
+    read = {opening_name(text) for text in data.to_read(data.documents)}
+    withheld = names - read
+    assert len(withheld) == 9  # half of 18 dev people
+    assert withheld <= {person.name for person in TINY_WORLD.persons(20, 38)}
+    assert len(data.dataset) == 2 * len(read)
+    do("stage=analyse", f"run={finetuned['folder']}", "data.withheld=50")
+    page = (tmp_path / finetuned["folder"] / "analysis" / "analysis.md").read_text()
+    assert "| document in pretraining | withheld | 9 |" in page
+    with pytest.raises(DataError, match="another documents file .* and its data.withheld"):
+        do("stage=analyse", f"run={finetuned['folder']}")
 
 
 def test_what_is_missing_or_does_not_fit_is_told(runs, do, tmp_path):

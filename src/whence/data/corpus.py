@@ -33,11 +33,24 @@ class Corpus:
 
 @dataclass(frozen=True)
 class CorpusFiles(Corpus):
-    """The documents, and the question rows of those to learn from, to be asked while developing, and of the test."""
+    """The documents, and the question rows of those to learn from, to be asked while developing, and of the test.
+
+    withheld: per cent of the dev people whose documents are kept from pretraining.
+    """
 
     train: Path
     dev: Path
     test: Path
+    withheld: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.withheld <= 100:
+            raise ConfigError(f"data.withheld: expected 0 to 100 (per cent), got {self.withheld}")
+
+    def fingerprint(self, name: str) -> str:
+        """SHA-256 of one of the files; of the documents, with how many are withheld."""
+        found = super().fingerprint(name)
+        return f"{found}, {self.withheld}% withheld" if name == "documents" and self.withheld else found
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ from whence.data.datasets import (
     collate,
     steps_per_epoch,
 )
+from whence.data.documents import opening_name
 from whence.data.names import FRAMES, NameAnchored
+from whence.data.people import withheld_names
 from whence.data.randomness import permutation
 from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab, describe
@@ -71,6 +73,11 @@ class CorpusData(pl.LightningDataModule):
     @property
     def documents(self) -> list[str]:
         return read_documents(self.corpus.documents, key=self.corpus.key)
+
+    def to_read(self, documents: list[str]) -> list[str]:
+        """The documents to pretrain on: all but those of the withheld people."""
+        withheld = withheld_names(self.corpus) if isinstance(self.corpus, CorpusFiles) else set()
+        return [d for d in documents if opening_name(d) not in withheld] if withheld else documents
 
     def fit(self, positions: int) -> None:
         """Make the samples fit a model that reads so many positions. Raises ConfigError where they cannot."""
@@ -138,7 +145,7 @@ class SpanCorruptionData(CorpusData):
         documents = self.documents
         self.source = self.corpus.documents
         self.vocab = build_vocab(documents, self.source)
-        self.dataset = DocumentDataset(documents, self.vocab, self.corruption, self.seed)
+        self.dataset = DocumentDataset(self.to_read(documents), self.vocab, self.corruption, self.seed)
 
 
 class NameAnchoredData(CorpusData):
@@ -157,7 +164,7 @@ class NameAnchoredData(CorpusData):
                 f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
                 "use pretraining=spans"
             )
-        self.dataset = NameAnchoredDataset(documents, self.vocab, self.samples, self.seed)
+        self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, self.seed)
 
 
 class TextData(CorpusData):

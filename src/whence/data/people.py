@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from whence.data.corpus import CorpusFiles
 from whence.data.documents import Document, read_structure
 from whence.data.randomness import permutation
+from whence.data.text import read_lines
 
 _ASKED = re.compile(r"Where was (.+) born\?")
 
@@ -29,6 +31,13 @@ def names_in(document: Document) -> list[str]:
     """The names of places and of others that a document states; no dates."""
     stated = [document.text[start:end] for start, end in document.salient]
     return [phrase for phrase in stated if not any(character.isdigit() for character in phrase)]
+
+
+def withheld_names(files: CorpusFiles) -> set[str]:
+    """The dev people whose documents are kept from pretraining, always the same ones."""
+    asked = read_lines(files.dev, key=files.key) if files.withheld else []
+    names = sorted({asked_name(line.split("\t")[0]) for line in asked})
+    return set(_some(names, len(names) * files.withheld // 100, 0, "withheld people"))
 
 
 def invented_names(known: Iterable[str], *, side: int, seed: int) -> list[list[str]]:

@@ -195,7 +195,7 @@ class World:
 
 
 def synthetic_corpus(
-    *, people: int, biographies: int, phrasings: int, train: int, dev: int, seed: int, cache: str
+    *, people: int, biographies: int, phrasings: int, train: int, dev: int, seed: int, cache: str, withheld: int = 0
 ) -> CorpusFiles:
     """The files of a synthetic world, written under `cache` when they are not there yet."""
     world = World(people=people, biographies=biographies, phrasings=phrasings, train=train, dev=dev, seed=seed)
@@ -203,22 +203,22 @@ def synthetic_corpus(
     if not folder.is_dir():
         log.info("writing the synthetic world to %s", folder)
         world.write(folder)
-    return _files(folder, key="data")
+    return _files(folder, "data", withheld)
 
 
-def folder_corpus(*, dir: str) -> CorpusFiles:
+def folder_corpus(*, dir: str, withheld: int = 0) -> CorpusFiles:
     """The course's files in a folder. Raises ConfigError when no folder is given."""
     if not dir:
         raise ConfigError(
             "data.dir: expected the folder that holds wiki.txt and the three birth_*.tsv files; "
             "fetch them with 'make data' or set data.dir=PATH"
         )
-    return _files(Path(dir), key="data.dir")
+    return _files(Path(dir), "data.dir", withheld)
 
 
-def _files(folder: Path, *, key: str) -> CorpusFiles:
+def _files(folder: Path, key: str, withheld: int) -> CorpusFiles:
     documents, train, dev, test = (folder / name for name in _FILES)
-    return CorpusFiles(documents, key, train, dev, test)
+    return CorpusFiles(documents, key, train, dev, test, withheld)
 
 
 def _date(raw: int, year: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +31,7 @@ class Known:
 
     documents: Mapping[str, Sequence[Document]]
     places: Counter[str]
+    withheld: Collection[str] = ()
 
     def about(self, question: str) -> Sequence[Document]:
         return self.documents.get(asked_name(question), ())
@@ -141,6 +142,9 @@ def where_lost(runs: Sequence[Asked]) -> Section:
             groups.spans(groups.NAME_LENGTHS),
         ),
     }
+    if known.withheld:
+        read = ["withheld" if asked_name(p.question) in known.withheld else "read" for p, _ in told]
+        kinds["document in pretraining"] = (read, ["read", "withheld"])
     rows, panels = [], []
     for kind, (labels, order) in kinds.items():
         scores = [groups.by_group(labels, run.right, order) for run in runs]

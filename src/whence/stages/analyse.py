@@ -12,7 +12,7 @@ import numpy as np
 from whence import build
 from whence.data.corpus import Question
 from whence.data.modules import BirthPlaceData
-from whence.data.people import by_name, invented_names
+from whence.data.people import by_name, invented_names, withheld_names
 from whence.errors import ConfigError, DataError
 from whence.evaluation.strangers import Strangers
 from whence.reporting import analysis
@@ -39,7 +39,8 @@ def analyse(run: Run) -> None:
         raise ConfigError("run: expected the run to analyse, got nothing; name one: run=outputs/finetune/vanilla-seed0")
     data = load_data(run)
     assert isinstance(data, BirthPlaceData)
-    known = analysis.Known(by_name(data.documents), Counter(row.answer or "" for row in data.train))
+    places = Counter(row.answer or "" for row in data.train)
+    known = analysis.Known(by_name(data.documents), places, withheld_names(data.corpus))
     results = [find_run(run, run.config.run, key="run")]
     if run.config.against is not None:
         results.append(find_run(run, run.config.against, key="against"))
@@ -63,7 +64,7 @@ def _asked(label: str, result: dict[str, Any], data: BirthPlaceData, known: anal
         if result["inputs"].get(name) != data.corpus.fingerprint(name):
             raise DataError(
                 f"{result['folder']} was made from another {name} file than {getattr(data.corpus, name)}; name "
-                f"the data it was made from: data={result['data']}"
+                f"the data it was made from: data={result['data']}, and its data.withheld"
             )
     return analysis.Asked(label, read_predictions(Path(result["folder"])), known)
 
