@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,9 @@ class Ours:
 
     def speed(self, steps: int, batch_size: int, *, stage: str) -> float:
         """Samples a second of the steps after the first, without what a run does once at its end."""
-        seconds = [self.train(n, batch_size, stage=stage)["seconds"] for n in (1, 1 + steps)]
-        return steps * batch_size / (seconds[1] - seconds[0])
+        first, all_of_them = (self.train(n, batch_size, stage=stage) for n in (1, 1 + steps))
+        samples = [r["samples_per_second"] * r["seconds"] for r in (first, all_of_them)]
+        return (samples[1] - samples[0]) / (all_of_them["seconds"] - first["seconds"])
 
     def first_step(self, batch_size: int) -> float:
         """Seconds from the composed configuration to the end of the first step, its checkpoint included."""
@@ -65,3 +68,10 @@ def answer_all(model: GPT, questions: list[Question], data: BirthPlaceData) -> t
     started = time.perf_counter()
     said = answer(model, questions, data, "cpu")
     return [a.text for a in said], len(questions) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":  # KIND FOLDER BATCH: two steps, then the most memory they took, in kB
+    kind, folder, batch = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as into:
+        Ours(kind, Path(folder), Path(into), "32-true").train(2, int(batch), stage="pretrain")
+    print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

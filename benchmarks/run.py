@@ -43,10 +43,22 @@ class Sizes:
 
 
 def speeds(kind: str, folder: Path, into: Path, precision: str, sizes: Sizes) -> dict[str, tuple[Side, Side]]:
-    """What is measured: pairs of functions that give samples a second, the textbook's first."""
+    """What is measured in a precision: pairs of functions that give samples a second, the textbook's first."""
     theirs, ours = Textbook(kind, folder), Ours(kind, folder, into, precision)
+
+    def trained(stage: str) -> tuple[Side, Side]:
+        return (
+            lambda: theirs.train(sizes.steps, sizes.batch, corrupted=stage == "pretrain"),
+            lambda: ours.speed(sizes.steps, sizes.batch, stage=stage),
+        )
+
+    return {"pretraining, documents/s": trained("pretrain"), "finetuning, questions/s": trained("finetune")}
+
+
+def others(kind: str, folder: Path, into: Path, sizes: Sizes) -> dict[str, tuple[Side, Side]]:
+    """What does not depend on the precision of training."""
+    ours, asked = Ours(kind, folder, into, "32-true"), Textbook(kind, folder)
     model, questions, data, spec = ours.asked()
-    asked = Textbook(kind, folder)
     asked.model.load_state_dict(to_course(model.state_dict(), spec))
 
     def their_answers() -> float:
@@ -55,15 +67,7 @@ def speeds(kind: str, folder: Path, into: Path, precision: str, sizes: Sizes) ->
         assert said == answer_all(model, few, data)[0], f"{kind}: the two give other answers"
         return speed
 
-    def trained(stage: str) -> tuple[Side, Side]:
-        return (
-            lambda: theirs.train(sizes.steps, sizes.batch, corrupted=stage == "pretrain"),
-            lambda: ours.speed(sizes.steps, sizes.batch, stage=stage),
-        )
-
     return {
-        "pretraining, documents/s": trained("pretrain"),
-        "finetuning, questions/s": trained("finetune"),
         "answers/s": (their_answers, lambda: answer_all(model, questions, data)[1]),
         "first steps a minute": (
             lambda: 60 / Textbook.first_step(kind, folder, sizes.batch),
@@ -83,32 +87,27 @@ def measure(sides: tuple[Side, Side], rounds: int) -> dict[str, Any]:
 
 
 def peak_memory(kind: str, folder: Path, batch: int) -> dict[str, Any]:
-    """Megabytes at most of a process of its own that trains two steps."""
+    """Megabytes at most of a process of its own that trains two steps; Linux tells it."""
     found = []
-    for side in ("textbook", "whence"):
-        call = [sys.executable, "-m", "benchmarks.run", "--memory", side, "--variants", kind, "--data", str(folder)]
-        done = subprocess.run([*call, "--batch", str(batch)], capture_output=True, text=True, check=True)
-        found.append(float(done.stdout.split()[-1]))
+    for side in ("textbook", "ours"):
+        call = [sys.executable, "-m", f"benchmarks.{side}", kind, str(folder), str(batch)]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)
+        found.append(int(done.stdout.split()[-1]) / 1024)
     return {"textbook": found[0], "whence": found[1], "ratio": found[0] / found[1], "ratios": [found[0] / found[1]]}
 
 
-def _memory_of(side: str, kind: str, folder: Path, batch: int) -> float:
-    with tempfile.TemporaryDirectory() as into:
-        if side == "textbook":
-            Textbook(kind, folder).train(2, batch, corrupted=True)
-        else:
-            Ours(kind, folder, Path(into), "32-true").train(2, batch, stage="pretrain")
-    # Not getrusage's figure: a process begins with that of the one that started it.
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
+def _world(into: Path | str, **size: int) -> Path:
+    """The folder of a built-in corpus."""
+    words = [f"run_root={into}", *(f"data.{key}={value}" for key, value in size.items())]
+    folder: Path = build.build(compose(words).data, path="data").documents.parent
+    return folder
 
 
 def growth(into: Path, batch: int, steps: int) -> list[dict[str, Any]]:
     """Documents a second on 1, 4 and 16 times the corpus, and the seconds to the first step."""
     found = []
     for times in (1, 4, 16):
-        world = compose([f"data.people={490 * times}", "data.biographies=6", f"run_root={into}"]).data
-        ours = Ours("vanilla", build.build(world, path="data").documents.parent, into, "32-true")
+        ours = Ours("vanilla", _world(into, people=490 * times, biographies=6), into, "32-true")
         seconds = ours.first_step(batch)
         speed = ours.train(steps, batch, stage="pretrain")["samples_per_second"]
         found.append({"documents": 2940 * times, "documents_per_second": speed, "seconds_to_first_step": seconds})
@@ -144,23 +143,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--into", type=Path, default=Path("outputs/benchmarks"))
-    parser.add_argument("--memory", choices=("textbook", "whence"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
-    folder = chosen.data or build.build(compose(["data=synthetic"]).data, path="data").documents.parent
-    if chosen.memory:
-        print(_memory_of(chosen.memory, chosen.variants[0], folder, chosen.batch))
-        return 0
     sizes, variants, rounds = Sizes(4, chosen.batch, 8), chosen.variants, chosen.rounds
     if chosen.quick:
-        sizes, variants, rounds = Sizes(2, 16, 2), variants[:1], 1
+        sizes, variants, rounds = Sizes(4, 16, 2), variants[:1], 1
     rows = []
     with tempfile.TemporaryDirectory() as into:
+        folder = chosen.data or _world(into, people=3000, biographies=1)  # as large as the course's
         for kind in variants:
+            found = {("32-true", what): sides for what, sides in others(kind, folder, Path(into), sizes).items()}
             for precision in chosen.precision:
-                named = {"design": kind, "precision": precision}
-                for what, sides in speeds(kind, folder, Path(into), precision, sizes).items():
-                    rows.append(named | {"what": what} | measure(sides, rounds))
+                pairs = speeds(kind, folder, Path(into), precision, sizes)
+                found |= {(precision, what): sides for what, sides in pairs.items()}
+            for (precision, what), sides in sorted(found.items(), key=lambda item: item[0][1], reverse=True):
+                rows.append({"design": kind, "precision": precision, "what": what} | measure(sides, rounds))
         named = {"design": variants[0], "precision": "32-true", "what": "peak memory, MB"}
         rows.append(named | peak_memory(variants[0], folder, sizes.batch))
         grown = [] if chosen.quick else growth(Path(into), sizes.batch, sizes.steps)

@@ -8,6 +8,7 @@ whole forward pass for each of always 32 characters.
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,3 +96,9 @@ class Textbook:
         started = time.perf_counter()
         answers = [self.model.answer(question, self.characters) for question in questions]
         return answers, len(questions) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":  # KIND FOLDER BATCH: two steps, then the most memory they took, in kB
+    kind, folder, batch = sys.argv[1:]
+    Textbook(kind, Path(folder)).train(2, int(batch), corrupted=True)
+    print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

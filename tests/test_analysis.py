@@ -1,6 +1,7 @@
 """stage=compare and stage=analyse on answers that were planted: their pages must say exactly what was planted."""
 
 import re
+import shutil
 from collections import Counter
 
 import pytest
@@ -65,13 +66,13 @@ def test_the_page_says_what_was_planted(runs, do, tmp_path):
         }.items()
     }
     assert said == {kind: counts[kind] for kind in said}
-    assert f"stands in the document of {total} of {total} people (100.0%)" in page
+    assert f"stands in a document that was read for {total} of {total} people (100.0%)" in page
     assert re.search(rf"\| right in .* alone \| {counts['right']} \|", page)
     # Exact McNemar of so many against none.
     assert f"p = {2 / 2 ** counts['right']:.3f}" in page
     for name in ("where_the_answers_come_from", "how_sure_it_is", "where_knowledge_is_lost", "people_it_never_saw"):
         assert (tmp_path / run / "analysis" / f"{name}.png").stat().st_size > 5000
-    assert list((tmp_path / run / "analysis" / "tb").iterdir())
+    assert list((tmp_path / run / "analysis" / "analysis-tb").iterdir())
 
 
 def test_compare_counts_what_only_one_answered(runs, do, tmp_path, capsys):
@@ -123,7 +124,7 @@ def test_what_is_missing_or_does_not_fit_is_told(runs, do, tmp_path):
         do("stage=analyse")
     with pytest.raises(MissingInput, match=r"against: nobody is neither a finished run nor the name of one .*there: "):
         do("stage=analyse", f"run={run}", "against=nobody")
-    with pytest.raises(DataError, match="made from another documents file than"):
+    with pytest.raises(DataError, match="answered other questions than .* name the data it was made from"):
         do("stage=analyse", f"run={run}", "data.seed=5")
     path = tmp_path / run / "predictions.tsv"
     good = path.read_text()
@@ -136,16 +137,55 @@ def test_what_is_missing_or_does_not_fit_is_told(runs, do, tmp_path):
     path.write_text("\n".join(good.splitlines()[:-1]) + "\n")
     with pytest.raises(DataError, match="answered other questions"):
         do("stage=compare", f"runs=[{run},{control}]")
+    with pytest.raises(DataError, match=r"predictions.tsv: not the questions of .*birth_dev.tsv"):
+        do("stage=analyse", f"run={run}")
+    path.write_text(good.splitlines()[0] + "\n")
+    with pytest.raises(DataError, match="holds no predictions"):
+        do("stage=compare", f"runs=[{run},{control}]")
     path.unlink()
     with pytest.raises(MissingInput, match="has no predictions.tsv"):
         do("stage=compare", f"runs=[{run},{control}]")
+    with pytest.raises(ConfigError, match="stands there twice"):
+        do("stage=compare", f"runs=[{run},{run}]")
+    with pytest.raises(ConfigError, match="runs: expected texts in the list, got 0"):
+        do("stage=compare", "runs=[0,1]")
+    with pytest.raises(ConfigError, match="into: expected a folder, got nothing"):
+        do("stage=explore", "into=null")
+
+
+def test_runs_without_scored_answers_are_not_compared(do):
+    finetuned = do("stage=finetune", "init_from=none")["folder"]
+    predicted = do("stage=predict", "abstain_below=0.5", f"init_from={finetuned}")["folder"]
+    with pytest.raises(MissingInput, match="is a predict run and has no scored answers"):
+        do("stage=compare", f"runs=[{finetuned},{predicted}]")
+
+
+def test_two_seeds_of_one_design_are_told_apart_by_their_names(do, tmp_path):
+    first, second = (do("stage=finetune", "init_from=none", f"seed={seed}")["folder"] for seed in (0, 1))
+    total = len(read_predictions(tmp_path / first))
+    plant(tmp_path / first, ["right"] * 3 + ["nonsense"] * (total - 3))
+    plant(tmp_path / second, ["nonsense"] * (total - 1) + ["right"])
+    do("stage=analyse", f"run={first}", f"against={second}")
+    page = (tmp_path / first / "analysis" / "analysis.md").read_text()
+    assert re.search(r"\| right in vanilla.*seed0.* alone \| 3 \|", page)
+    assert re.search(r"\| right in vanilla.*seed1.* alone \| 1 \|", page)
+    do("stage=compare", f"runs=[{first},{second}]")
+    assert "| 3/1 |" in (tmp_path / "outputs" / "compare" / "compare.md").read_text()
+
+
+def test_the_page_is_written_when_the_model_is_gone(do, tmp_path, caplog):
+    folder = do("stage=finetune", "init_from=none")["folder"]
+    shutil.rmtree(tmp_path / folder / "checkpoints")
+    do("stage=analyse", f"run={folder}")
+    assert "people it never saw are left out" in caplog.text
+    assert "## How sure it is" in (tmp_path / folder / "analysis" / "analysis.md").read_text()
 
 
 def test_predictions_are_read_as_they_were_written(tmp_path):
     written = [
         Prediction("Where was Ada born?", "Rome", "Rome", 0.5),
-        Prediction("Where was Ida born?", "", "two\nlines", 1e-7),
+        Prediction("Where was Ida born?", "", "two\nlines, a\ttab, a \\n", 1e-7),
     ]
     write_predictions(tmp_path, written)
     assert read_predictions(tmp_path) == written
-    assert (tmp_path / "predictions.txt").read_text() == "Rome\ntwo\\nlines\n"
+    assert (tmp_path / "predictions.txt").read_text() == "Rome\ntwo\\nlines, a\\ttab, a \\\\n\n"

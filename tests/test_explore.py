@@ -19,13 +19,13 @@ def test_it_writes_a_page_with_its_figures(do, tmp_path, capsys, monkeypatch):
     assert len(figures) == 15
     for name in figures:
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
-    events = EventAccumulator(str(folder / "tb")).Reload()
+    events = EventAccumulator(str(folder / "explore-tb")).Reload()
     assert len(events.Tags()["images"]) == 15
     said = capsys.readouterr().out
     assert "Attention explored" in said
     assert "3,323,392" in said
     do("stage=explore")
-    assert len(list((folder / "tb").iterdir())) == 1, "the dashboard is written anew"
+    assert len(list((folder / "explore-tb").iterdir())) == 1, "the dashboard is written anew"
 
 
 def test_every_design_has_its_row():

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from whence.errors import ConfigError
+from whence.errors import ConfigError, MissingInput
 from whence.reporting.results import find_results
 from whence.training.checkpoints import newest_checkpoint, read_model
 
@@ -120,6 +120,24 @@ def test_norms_and_biases_alone_are_trained_where_that_is_wanted(do, tmp_path):
         do("stage=finetune", "recipe.finetune.trains=norms_and_biases", "optimizer=muon")
     with pytest.raises(ConfigError, match=r"recipe.finetune.trains: expected one of all, norms_and_biases"):
         do("stage=finetune", "recipe.finetune.trains=norms")
+
+
+def test_a_model_from_nothing_trains_all_of_itself(do, tmp_path):
+    result = do("stage=finetune", "init_from=none", "recipe.finetune.trains=norms_and_biases")
+    trained = read_model(newest_checkpoint(tmp_path / result["folder"] / "checkpoints")).weights
+    again = do("stage=finetune", "init_from=none")
+    assert all(
+        torch.equal(trained[name], weight)
+        for name, weight in read_model(newest_checkpoint(tmp_path / again["folder"] / "checkpoints")).weights.items()
+    )
+
+
+def test_a_run_pretrained_in_another_way_is_not_taken(do):
+    do("stage=pretrain")
+    for other in ("pretraining=names", "corruption=long", "recipe.pretrain.lr=1e-3"):
+        with pytest.raises(MissingInput, match="there is no finished pretrain run"):
+            do("stage=finetune", other)
+    assert do("stage=finetune", "trainer.max_steps=4")["pretrained"]  # a shorter finetuning of the same model
 
 
 def test_rows_are_carved_from_the_training_rows_to_choose_recipes_by(do, tmp_path):

@@ -35,5 +35,9 @@ def test_invented_people_are_nobody_and_always_the_same():
 
 
 def test_too_few_names_make_fewer_people():
-    assert len(invented_names(["Ada Byrne", "Ada Cole", "Ida Doe", "Ida Eve"], side=1, seed=0)[0]) == 1
+    known = [f"{first} {last}" for first, last in zip("ABCD", "WXYZ", strict=True)]
+    grid = invented_names(known, side=20, seed=0)
+    assert [len(row) for row in grid] == [2, 2]
+    assert not {name for row in grid for name in row} & set(known)
+    assert invented_names(known[:3], side=20, seed=0) == []
     assert invented_names(["Plato"], side=10, seed=0) == []

@@ -28,6 +28,7 @@ class Field:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     optional: bool = False
+    texts: bool = False  # of a list: whether it holds nothing else
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, as `expected ..., got ...`, or None."""
@@ -35,6 +36,8 @@ class Field:
             return None if self.optional else f"expected {self.wanted}, got nothing"
         if not isinstance(value, self.kinds) or (isinstance(value, bool) and bool not in self.kinds):
             return f"expected {self.wanted}, got {value!r}"
+        if isinstance(value, list) and self.texts and (wrong := [v for v in value if not isinstance(v, str)]):
+            return f"expected texts in the list, got {wrong[0]!r}"
         if self.choices and value not in self.choices:
             return f"expected {self.wanted}, got {value}{near(str(value), self.choices)}"
         if isinstance(value, int | float) and not self.low <= value <= self.high:
@@ -78,7 +81,7 @@ FIELDS: dict[str, Field] = {
     "run": OPTIONAL_TEXT,
     "format": Field((str,), choices=("cs224n", "safetensors")),
     "into": OPTIONAL_TEXT,
-    "runs": Field((list,)),
+    "runs": Field((list,), texts=True),
     "against": OPTIONAL_TEXT,
     "abstain_below": Field((int, float), low=0, high=1),
     "report.runs": TEXT,

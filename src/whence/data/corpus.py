@@ -48,9 +48,11 @@ class CorpusFiles(Corpus):
             raise ConfigError(f"data.withheld: expected 0 to 100 (per cent), got {self.withheld}")
 
     def fingerprint(self, name: str) -> str:
-        """SHA-256 of one of the files; of the documents, with how many are withheld."""
+        """SHA-256 of one of the files; of the documents, with whose are withheld."""
         found = super().fingerprint(name)
-        return f"{found}, {self.withheld}% withheld" if name == "documents" and self.withheld else found
+        if name == "documents" and self.withheld:
+            return f"{found} without {self.withheld}% of {fingerprint(self.dev)}"
+        return found
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,10 @@ class TextData(CorpusData):
 
     def __init__(self, *, corpus: Corpus, **options: object) -> None:
         super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
-        assert isinstance(corpus, TextFile)
+        if not isinstance(corpus, TextFile):
+            raise ConfigError(
+                "pretraining: windows are cut from one text: data=text data.path=FILE; or pretraining=spans"
+            )
         self.longest = self.block_size
         self.share = corpus.validation
 

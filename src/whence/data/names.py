@@ -15,6 +15,7 @@ No frame holds a word of the question ("Where", "born").
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,8 +66,9 @@ class NameAnchored:
     def __call__(self, document: Document, draw: np.ndarray) -> tuple[str, int]:
         chance = _halves(draw)
         kind = below(next(chance), 100)
-        named = 0 < len(document.name) <= _LONGEST_NAME
-        if not named or kind < self.windows:
+        if len(document.name) > _LONGEST_NAME:  # a first sentence rather than a name
+            document = replace(document, name="", body=0)
+        if not document.name or kind < self.windows:
             return self._window(document, chance), 1
         if kind < self.windows + self.snippets:
             return self._snippet(document, chance), len(document.name) + 2

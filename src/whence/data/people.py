@@ -43,13 +43,16 @@ def withheld_names(files: CorpusFiles) -> set[str]:
 def invented_names(known: Iterable[str], *, side: int, seed: int) -> list[list[str]]:
     """A grid of names of nobody in `known`: `side` first names, one a row, with `side` last names, one a column.
 
-    First and last names are those of the people with two names. Fewer of them where there are not so many.
+    First and last names are those of the people with two names. Fewer where there are not so many; none where there
+    would not be two of either.
     """
     two = {tuple(name.split(" ")) for name in known if name.count(" ") == 1}
-    firsts = _some(sorted({first for first, _ in two}), side, seed, "first names")
+    known_firsts = sorted({first for first, _ in two})
+    firsts = _some(known_firsts, min(side, len(known_firsts) // 2), seed, "first names")  # the others leave last names
     free = {last for _, last in two} - {last for first, last in two if first in firsts}
     lasts = _some(sorted(free), side, seed, "last names")
-    return [[f"{first} {last}" for last in lasts] for first in firsts]
+    grid = [[f"{first} {last}" for last in lasts] for first in firsts]
+    return grid if min(len(firsts), len(lasts)) >= 2 else []
 
 
 def _some(names: list[str], count: int, seed: int, domain: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Whether one model answers more questions than another, or only happened to: the same questions put to both.
 
-Exact McNemar: McNemar 1947 with the binomial distribution in place of chi-squared. Intervals: the bootstrap over
-questions (Efron & Tibshirani 1993), both models of a draw on the same ones, and over seeds Student's t, since a
+Single runs: exact McNemar (McNemar 1947 with the binomial distribution in place of chi-squared), and the interval that
+goes with it, Clopper & Pearson's (1934) of the share of the questions that only one answered. Several seeds: questions
+by the bootstrap (Efron & Tibshirani 1993), both models of a draw on the same ones, and seeds by Student's t, since a
 bootstrap of three seeds is far too sure.
 """
 
@@ -12,11 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import stdtrit
 from scipy.stats import binomtest
 
 _DRAWS = 10_000
 _LEVEL = 0.05
-_POWER = 1.96 + 0.84  # normal quantiles: a two-sided level of 5% and a power of 80%
+_POWER = 0.8
+_MOST_SEEDS = 200
+_TIE = 1e-9  # sums of products of counts are not exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +52,14 @@ class Comparison:
 
     @cached_property
     def interval(self) -> tuple[float, float]:
-        """95% interval of the difference, over questions and seeds."""
+        """95% interval of the difference: of single runs over questions, of several over questions and seeds."""
+        if self.single:
+            mine, yours = self.only
+            if not mine + yours:
+                return 0.0, 0.0
+            share = binomtest(mine, mine + yours).proportion_ci(1 - _LEVEL, method="exact")
+            reach = (mine + yours) / self.first.shape[1]
+            return float((2 * share.low - 1) * reach), float((2 * share.high - 1) * reach)
         low, high = np.quantile(self._drawn, [_LEVEL / 2, 1 - _LEVEL / 2])
         return float(low), float(high)
 
@@ -59,7 +70,7 @@ class Comparison:
         if self.single:
             mine, yours = self.only
             return float(binomtest(mine, mine + yours).pvalue) if mine + yours else 1.0
-        below, above = (self._drawn <= 0).mean(), (self._drawn >= 0).mean()
+        below, above = (self._drawn <= _TIE).mean(), (self._drawn >= -_TIE).mean()
         return float(min(1.0, max(2 * min(below, above), 1 / _DRAWS)))
 
     @property
@@ -68,56 +79,74 @@ class Comparison:
         return self.p < _LEVEL
 
     @property
-    def seeds_to_settle(self) -> int | None:
-        """Seeds of each that would tell a difference of this size four times in five; None where it cannot be said,
-        with one seed or no difference at all."""
+    def seeds_to_settle(self) -> float | None:
+        """Seeds of each that would tell a difference of this size four times in five; infinity where the questions are
+        too few for any number of seeds, None where it cannot be said: with one seed, or no difference at all."""
         if min(len(self.first), len(self.second)) < 2 or self.difference == 0:
             return None
-        spread = self.first.mean(axis=1).var(ddof=1) + self.second.mean(axis=1).var(ddof=1)
-        return max(2, math.ceil(_POWER**2 * float(spread) / self.difference**2))
+        spread = sum(deviation**2 for deviation in self._seed_deviations())
+        questions = float((self._counts @ self._gains).var())
+        for seeds in range(2, _MOST_SEEDS + 1):
+            freedom = 2 * (seeds - 1)
+            wanted = stdtrit(freedom, 1 - _LEVEL / 2) + stdtrit(freedom, _POWER)
+            if wanted * math.sqrt(questions + spread / seeds) <= abs(self.difference):
+                return seeds
+        return math.inf
+
+    @cached_property
+    def _gains(self) -> np.ndarray:
+        """What each question adds to the difference, the mean over seeds, (questions,)."""
+        gains: np.ndarray = self.first.mean(axis=0) - self.second.mean(axis=0)
+        return gains
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        """Shares of the questions in resamples of them, (draws, questions)."""
+        questions = self.first.shape[1]
+        drawn = np.random.default_rng(0).multinomial(questions, np.full(questions, 1 / questions), size=_DRAWS)
+        return drawn / questions
 
     @cached_property
     def _drawn(self) -> np.ndarray:
         """Differences as other questions and other seeds would have given them, (draws,)."""
-        generator = np.random.default_rng(0)
-        questions = self.first.shape[1]
-        counts = generator.multinomial(questions, np.full(questions, 1 / questions), size=_DRAWS) / questions
-        drawn = counts @ (self.first.mean(axis=0) - self.second.mean(axis=0))
-        for sign, (error, freedom) in zip((1, -1), self._seed_errors(), strict=True):
-            if error:
-                drawn += sign * error * generator.standard_t(freedom, size=_DRAWS)
+        generator = np.random.default_rng(1)
+        drawn = self._counts @ self._gains
+        counts = [len(self.first), len(self.second)]
+        # A single seed is taken to vary as those of the other do.
+        freedoms = [max(count, *counts) - 1 if count == 1 else count - 1 for count in counts]
+        for deviation, count, freedom in zip(self._seed_deviations(), counts, freedoms, strict=True):
+            drawn += deviation / math.sqrt(count) * generator.standard_t(freedom, size=_DRAWS)
         return drawn
 
-    def _seed_errors(self) -> list[tuple[float, int]]:
-        """Standard error over seeds of either mean, and its degrees of freedom; a single seed is taken to vary as
-        those of the other do."""
-        accuracies = [right.mean(axis=1) for right in (self.first, self.second)]
-        deviations = [a.std(ddof=1) if len(a) > 1 else None for a in accuracies]
-        known = [(d, len(a) - 1) for a, d in zip(accuracies, deviations, strict=True) if d is not None]
-        errors = []
-        for accuracy, own in zip(accuracies, deviations, strict=True):
-            deviation, freedom = (own, len(accuracy) - 1) if own is not None else (known or [(0.0, 1)])[0]
-            errors.append((float(deviation) / math.sqrt(len(accuracy)), freedom))
-        return errors
+    def _seed_deviations(self) -> tuple[float, float]:
+        """Standard deviation over seeds of either accuracy: as observed, but no less than seeds have that answer each
+        question right with its observed frequency, for two or three can agree by chance."""
+        found = []
+        for right in (self.first, self.second):
+            if len(right) > 1:
+                shares = right.mean(axis=0)
+                chance = (shares * (1 - shares)).sum() * len(right) / (len(right) - 1) / right.shape[1] ** 2
+                found.append(float(math.sqrt(max(chance, right.mean(axis=1).var(ddof=1)))))
+        return (found[0], found[-1]) if found else (0.0, 0.0)
 
 
 def sentence(first: str, second: str, found: Comparison) -> str:
     """What the comparison says, in words."""
-    if found.difference < 0:
-        return sentence(second, first, Comparison(found.second, found.first))
-    points = 100 * found.difference
     low, high = (100 * end for end in found.interval)
+    if found.difference < 0:
+        first, second, low, high = second, first, -high, -low
     chance = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
-    figures = f"{points:.1f} points, 95% interval {low:.1f} to {high:.1f}, {chance}"
-    if found.clear:
-        return f"{first} beats {second} by {figures}."
+    figures = f"{100 * abs(found.difference):.1f} points, 95% interval {low:.1f} to {high:.1f}, {chance}"
+    alone = ", one run of each" if found.single else ""
     if found.difference == 0:
         return f"{first} and {second} answer equally many questions."
+    if found.clear:
+        return f"{first} beats {second} by {figures}{alone}."
     needed, seeds = found.seeds_to_settle, min(len(found.first), len(found.second))
     if needed is None:
         advice = "more seeds of both would tell (seed=0,1,2)"
-    elif needed > seeds:
-        advice = f"{needed - seeds} seeds more of each would settle it if the difference is real"
-    else:
+    elif needed == math.inf:
         advice = "more questions would tell, more seeds would not"
-    return f"{first} and {second} cannot be told apart: {figures}; {advice}."
+    else:
+        advice = f"{max(1, int(needed) - seeds)} seeds more of each would settle it if the difference is real"
+    return f"{first} and {second} cannot be told apart: {figures}{alone}; {advice}."

@@ -71,7 +71,8 @@ def where_from(runs: Sequence[Asked]) -> Section:
     """The provenance of every answer, and how many could be known at all."""
     first = runs[0]
     total = len(first.predictions)
-    told = sum(any(end_of(p.gold, text) for text in first.known.told(p.question)) for p in first.predictions)
+    read = [p for p in first.predictions if asked_name(p.question) not in first.known.withheld]
+    told = sum(any(end_of(p.gold, text) for text in first.known.told(p.question)) for p in read)
     rows = []
     for kind in Provenance:
         example = next((p for p, k in zip(first.predictions, first.provenances, strict=True) if k is kind), None)
@@ -80,8 +81,8 @@ def where_from(runs: Sequence[Asked]) -> Section:
     return Section(
         "Where the answers come from",
         [
-            f"The answer stands in the document of {told} of {total} people ({100 * told / total:.1f}%): a model that "
-            "has read nothing else cannot be expected to know more.",
+            f"The answer stands in a document that was read for {told} of {total} people ({100 * told / total:.1f}%): "
+            "a model that has read nothing else cannot be expected to know more.",
             "An answer is told by the first line that fits; an example is the question, the answer and (the gold one).",
         ],
         ["answer", *(run.label for run in runs), "example"],
@@ -125,7 +126,7 @@ def where_lost(runs: Sequence[Asked]) -> Section:
     told = [(p, known.told(p.question)) for p in runs[0].predictions]
     kinds: dict[str, tuple[list[str], list[str]]] = {
         "answer ends at character": (
-            [groups.position(p.gold, [d.text for d in known.about(p.question)]) for p, _ in told],
+            [groups.position(p.gold, [_blanked(d) for d in known.about(p.question)]) for p, _ in told],
             [*groups.spans(groups.POSITIONS), groups.ABSENT],
         ),
         "training rows with the place": (
@@ -212,6 +213,11 @@ def what_changed(before: Asked, after: Asked) -> Section:
         ["", "questions", f"examples: {before.label} / {after.label} (gold)"],
         rows,
     )
+
+
+def _blanked(document: Document) -> str:
+    """The text, with spaces in the place of the opening name."""
+    return " " * document.body + document.text[document.body :]
 
 
 def _share(score: Score) -> str:

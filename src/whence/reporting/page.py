@@ -32,10 +32,10 @@ class Section:
 
 
 def write_page(folder: Path, name: str, title: str, introduction: str, sections: Sequence[Section]) -> Path:
-    """Write `name`.md, a PNG for each figure and a dashboard in `folder`/tb; returns the path of the page."""
+    """Write `name`.md, a PNG for each figure and a dashboard in `folder`/`name`-tb; returns the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "tb", ignore_errors=True)
-    writer = SummaryWriter(folder / "tb")
+    shutil.rmtree(folder / f"{name}-tb", ignore_errors=True)
+    writer = SummaryWriter(folder / f"{name}-tb")
     lines = [f"# {title}", "", introduction, ""]
     for section in sections:
         lines += [f"## {section.title}", ""]

@@ -14,10 +14,10 @@ from typing import Any
 
 from scipy.special import stdtrit
 
+from whence.errors import DataError, MissingInput
 from whence.evaluation.exact_match import Score
 from whence.reporting.figures import accuracy_bars
 from whence.reporting.pairs import pairs, read_answers
-from whence.reporting.results import PREDICTIONS
 from whence.reporting.tables import markdown, show
 from whence.storage import write_atomically
 
@@ -69,11 +69,14 @@ class Report:
         """What can be said of each design and the next better one on the same data, in words."""
         said = []
         for worse, better in pairwise(self.rows):
-            if worse.data == better.data and all(
-                (f / PREDICTIONS).is_file() for f in (*worse.folders, *better.folders)
-            ):
+            if worse.data != better.data:
+                continue
+            try:
                 (pair,) = pairs([read_answers(row.title, row.folders) for row in (better, worse)])
-                said.append(pair.says)
+            except (MissingInput, DataError) as error:
+                log.warning("not compared: %s", error)
+                continue
+            said.append(pair.says)
         return said
 
     def cells(self) -> list[list[str]]:

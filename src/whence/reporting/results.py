@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +49,9 @@ class Prediction:
 def write_predictions(folder: Path, predictions: Sequence[Prediction]) -> None:
     """predictions.txt, a place a line as the course wants it, and predictions.tsv with all that is known.
 
-    A prediction is whatever a model writes: a newline in it must not shift the rows below.
+    A prediction is whatever a model writes: a newline or a tab in it must not shift what follows.
     """
-    rows = [(p.question, p.gold, p.text.replace("\n", "\\n"), f"{p.probability:.6g}") for p in predictions]
+    rows = [(p.question, p.gold, _escaped(p.text), f"{p.probability:.6g}") for p in predictions]
     write_atomically(folder / "predictions.txt", "".join(f"{row[2]}\n" for row in rows).encode())
     table = ["\t".join(row) for row in (_HEADINGS, *rows)]
     write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in table).encode())
@@ -69,12 +70,26 @@ def read_predictions(folder: Path) -> list[Prediction]:
     for number, row in enumerate(rows, 2):
         try:
             question, gold, text, probability = row
-            found.append(Prediction(question, gold, text.replace("\\n", "\n"), float(probability)))
+            found.append(Prediction(question, gold, _plain(text), float(probability)))
         except ValueError as error:
             raise DataError(f"{path}:{number}: expected {', '.join(_HEADINGS)}, got {len(row)} fields") from error
+    if not found:
+        raise DataError(f"{path}: holds no predictions; start the run again with rerun=true")
     if headings != _HEADINGS:
         raise DataError(f"{path}:1: expected the headings {', '.join(_HEADINGS)}, got {', '.join(headings)}")
     return found
+
+
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+
+
+def _escaped(text: str) -> str:
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+def _plain(text: str) -> str:
+    known = {escape: character for character, escape in _ESCAPES.items()}
+    return re.sub(r"\\.", lambda match: known.get(match.group(), match.group()), text)
 
 
 def _refuse(path: Path) -> dict[str, Any]:

@@ -13,17 +13,17 @@ from whence import build
 from whence.data.corpus import Question
 from whence.data.modules import BirthPlaceData
 from whence.data.people import by_name, invented_names, withheld_names
-from whence.errors import ConfigError, DataError
+from whence.errors import ConfigError, DataError, MissingInput
 from whence.evaluation.strangers import Strangers
 from whence.reporting import analysis
 from whence.reporting.page import write_page
 from whence.reporting.report import labels
-from whence.reporting.results import read_predictions
+from whence.reporting.results import PREDICTIONS, read_predictions
 from whence.reporting.tables import show
 from whence.run import Run
 from whence.stages.common import answer, find_model, find_run, load_data
-from whence.training.checkpoints import read_model
 from whence.training.devices import pick_device
+from whence.training.weights import read_weights
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,10 @@ def analyse(run: Run) -> None:
     results = [find_run(run, run.config.run, key="run")]
     if run.config.against is not None:
         results.append(find_run(run, run.config.against, key="against"))
-    asked = [_asked(label, result, data, known) for label, result in zip(labels(results), results, strict=True)]
+    names = labels(results)
+    if len(set(names)) < len(names):  # two seeds of one design
+        names = [f"{name} ({Path(result['folder']).name})" for name, result in zip(names, results, strict=True)]
+    asked = [_asked(name, result, data, known) for name, result in zip(names, results, strict=True)]
     sections = [analysis.where_from(asked), analysis.confidence(asked), analysis.where_lost(asked)]
     if (found := _strangers(run, results[0], data, known)) is not None:
         sections.append(analysis.people_unseen(found, known))
@@ -60,23 +63,40 @@ def analyse(run: Run) -> None:
 
 
 def _asked(label: str, result: dict[str, Any], data: BirthPlaceData, known: analysis.Known) -> analysis.Asked:
-    for name in ("documents", "train", "dev"):
+    folder = result["folder"]
+    if result["inputs"]["dev"] != data.corpus.fingerprint("dev"):
+        raise DataError(
+            f"{folder} answered other questions than {data.corpus.dev} holds; name the data it was made from: "
+            f"data={result['data']}, and evaluate it without questions="
+        )
+    for name in ("documents", "train"):
         if result["inputs"].get(name) != data.corpus.fingerprint(name):
             raise DataError(
-                f"{result['folder']} was made from another {name} file than {getattr(data.corpus, name)}; name "
-                f"the data it was made from: data={result['data']}, and its data.withheld"
+                f"{folder} was made from another {name} file than {getattr(data.corpus, name)}; name the data it was "
+                f"made from: data={result['data']}, and its data.withheld"
             )
-    return analysis.Asked(label, read_predictions(Path(result["folder"])), known)
+    predictions = read_predictions(Path(folder))
+    if [(p.question, p.gold) for p in predictions] != [(row.text, row.answer) for row in data.dev]:
+        raise DataError(f"{folder}/{PREDICTIONS}: not the questions of {data.corpus.dev}; do the run again: rerun=true")
+    return analysis.Asked(label, predictions, known)
 
 
 def _strangers(run: Run, result: dict[str, Any], data: BirthPlaceData, known: analysis.Known) -> Strangers | None:
-    """The run's model asked about people who do not exist; None where the names allow no such people."""
+    """The run's model asked about people who do not exist; None where the names allow no such people, or the model is
+    there no more."""
     grid = invented_names(known.documents, side=_SIDE, seed=run.config.seed)
     if not grid:
         log.warning("the documents have no first and last names to invent people from; that part is left out")
         return None
     source = result["folder"] if result["stage"] == "finetune" else result["source"]
-    stored = read_model(find_model(run, str(source), key="run"))
+    try:
+        stored = read_weights(find_model(run, str(source), key="run"), spec=result["model"], vocab=data.vocab)
+    except (MissingInput, DataError) as error:
+        log.warning("people it never saw are left out: %s", error)
+        return None
+    if stored.digest != result["weights"]:
+        log.warning("people it never saw are left out: %s holds another model than answered the questions", source)
+        return None
     model = build.build_model(stored.spec, vocab_size=len(stored.vocab))
     model.load_state_dict(stored.weights)
     questions = [Question(f"Where was {name} born?", None, 1) for row in grid for name in row]

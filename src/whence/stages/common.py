@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from whence import build
+from whence.config.naming import identity
 from whence.data.corpus import Question
 from whence.data.modules import CorpusData
 from whence.data.questions import encode_prompt
@@ -18,12 +22,13 @@ from whence.evaluation.exact_match import Score, always, exact_match, most_frequ
 from whence.models.gpt import GPT
 from whence.reporting.results import RESULT, Prediction, find_results, read_result, write_predictions
 from whence.reporting.tensorboard import RunLogger
-from whence.run import Inputs, Run, command, python
+from whence.run import CONFIG, Inputs, Run, command, python
 from whence.training.checkpoints import StoredModel, newest_checkpoint
 from whence.training.weights import read_weights
 
 log = logging.getLogger(__name__)
 
+_TRAINING = ("recipe.", "pretraining.", "corruption.")  # keys of what a model learned from
 _NOT_SHAPE = ("dropout", "name", "size")  # of a model's specification: free to differ from the checkpoint's
 
 
@@ -85,9 +90,19 @@ def find_run(run: Run, wanted: str, *, key: str) -> dict[str, Any]:
     root = Path(run.config.run_root)
     for folder in (Path(wanted), *(root / stage / wanted for stage in ("finetune", "evaluate"))):
         if (folder / RESULT).is_file():
-            return read_result(folder)
+            result = read_result(folder)
+            if "dev" not in result:
+                raise MissingInput(f"{key}: {folder} is a {result['stage']} run and has no scored answers")
+            return result
     there = ", ".join(r["name"] for r in find_results(root) if "dev" in r) or "none"
     raise MissingInput(f"{key}: {wanted} is neither a finished run nor the name of one in {root} (there: {there})")
+
+
+def into(run: Run) -> Path:
+    """The folder to write into. Raises ConfigError where none is named."""
+    if not run.config.into:
+        raise ConfigError("into: expected a folder, got nothing; name one: into=FOLDER")
+    return Path(run.config.into)
 
 
 def inputs(data: CorpusData, stored: StoredModel | None, *files: str) -> Inputs:
@@ -177,6 +192,7 @@ def _matching_run(run: Run, data: CorpusData, any_seed: bool) -> Path:
         if r.get("model") == run.plain["model"]
         and (any_seed or r["seed"] == run.config.seed)
         and r["inputs"].get("documents") == documents
+        and _trained_alike(Path(r["folder"]), expected)
     ]
     if len(matching) == 1 or (matching and any_seed):
         return Path(matching[0]["folder"])
@@ -189,6 +205,17 @@ def _matching_run(run: Run, data: CorpusData, any_seed: bool) -> Path:
         f"init_from: there is no finished {stage} run {expected.folder} (finished ones in {run.config.run_root}: "
         f"{others}); make it: {make}" + ("; or set init_from=none for random weights" if stage == "pretrain" else "")
     )
+
+
+def _trained_alike(folder: Path, expected: Run) -> bool:
+    """Whether a run had the samples and the recipe that the expected one would have; its length, its name and its
+    optimizer, which each stage chooses anew, may be others."""
+    try:
+        configs = OmegaConf.load(folder / CONFIG), expected.config
+        there, here = ({k: v for k, v in identity(c).items() if k.startswith(_TRAINING)} for c in configs)  # type: ignore[arg-type]
+    except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError):
+        return False
+    return there == here
 
 
 def _check_compatible(run: Run, data: CorpusData, stored: StoredModel) -> None:

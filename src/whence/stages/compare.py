@@ -12,7 +12,7 @@ from whence.reporting.pairs import PAIR_HEADINGS, Pair, pairs, read_answers
 from whence.reporting.report import labels
 from whence.reporting.tables import markdown, show
 from whence.run import Run
-from whence.stages.common import find_run
+from whence.stages.common import find_run, into
 from whence.storage import write_atomically
 
 log = logging.getLogger(__name__)
@@ -20,29 +20,35 @@ log = logging.getLogger(__name__)
 
 def compare(run: Run) -> None:
     """Compare every pair of the given runs, the seeds of one design together, and write compare.md."""
+    folder = into(run)
     if len(run.config.runs) < 2:
         raise ConfigError(
             f"runs: expected two runs or more, got {len(run.config.runs)}; name them: runs=[vanilla-seed0,rope-seed0]"
         )
     results = [find_run(run, wanted, key="runs") for wanted in run.config.runs]
+    for wanted, result in zip(run.config.runs, results, strict=True):
+        if [r["weights"] for r in results].count(result["weights"]) > 1:
+            raise ConfigError(f"runs: {wanted} stands there twice, or holds the same model as another one")
     designs = [read_answers(label, folders) for label, folders in _designs(results).items()]
     found = pairs(designs)
     show("Compared on the same questions", PAIR_HEADINGS, [pair.cells() for pair in found])
     for pair in found:
         log.info("%s", pair.says)
-    path = Path(run.config.into) / "compare.md"
+    path = folder / "compare.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, _page(found).encode())
     log.info("%s", path)
 
 
 def _designs(results: list[dict[str, Any]]) -> dict[str, list[Path]]:
-    """The runs' folders by design; a run is told by its folder where its design and seed stand twice."""
+    """The runs' folders by design; a run is told by its folder where its design and seed stand twice, or all are one
+    design's."""
     named = list(zip(labels(results), results, strict=True))
     counts = Counter((label, result["seed"]) for label, result in named)
+    single = len({label for label, _ in named}) == 1
     designs: dict[str, list[Path]] = {}
     for label, result in named:
-        name = result["folder"] if counts[label, result["seed"]] > 1 else label
+        name = result["folder"] if single or counts[label, result["seed"]] > 1 else label
         designs.setdefault(name, []).append(Path(result["folder"]))
     return designs
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -21,6 +20,7 @@ from whence.reporting.figures import curves
 from whence.reporting.page import Section, write_page
 from whence.reporting.tables import show
 from whence.run import Run
+from whence.stages.common import into
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ _VOCABULARY = 256  # the real corpus'
 
 def explore(run: Run) -> None:
     """Measure every claim, print the tables, and write explore.md, PNGs and a dashboard into the folder `into`."""
+    folder = into(run)
     costs = [cost.measure(name, length, design) for name in options("attention") for length in cost.LENGTHS]
     claims = [
         mixing.copying(),
@@ -61,7 +62,7 @@ def explore(run: Run) -> None:
         ),
     ]
     introduction = "Measured by `python train.py stage=explore`."
-    page = write_page(Path(run.config.into), "explore", "Attention explored", introduction, sections)
+    page = write_page(folder, "explore", "Attention explored", introduction, sections)
     failed = [claim.name for claim in claims if not claim.holds]
     log.info("%d of %d claims hold%s", len(claims) - len(failed), len(claims), "".join(f"; not: {n}" for n in failed))
     log.info("%s", page)

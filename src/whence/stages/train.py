@@ -53,7 +53,7 @@ def train(run: Run) -> dict[str, Any]:
     scratch = "epochs_from_scratch" if stored is None and "epochs_from_scratch" in training else "epochs"
     steps = training[scratch] * data.steps_per_epoch
     steps = min(steps, run.config.trainer.max_steps or steps)
-    module = _module(run, data, model, steps)
+    module = _module(run, data, model, steps, pretrained=stored is not None)
     with run.opened(made_from):
         if result := run.finished(made_from):  # another job of the sweep has done it meanwhile
             return result
@@ -164,7 +164,7 @@ def dev_batch(data: CorpusData) -> Batch:
     return collate([(n, encode_row(row, data.vocab)) for n, row in enumerate(data.dev)])
 
 
-def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel:
+def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: bool) -> LanguageModel:
     options = run.config.trainer
     shards = options.accumulate_grad_batches * options.devices * options.num_nodes
     if data.batch_size < shards:
@@ -180,7 +180,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int) -> LanguageModel
         block_size=data.block_size,
         steps=steps,
     )
-    only(model, run.plain["training"]["trains"])
+    only(model, run.plain["training"]["trains"] if pretrained else "all")
     return LanguageModel(
         model=model,
         spec=run.plain["model"],

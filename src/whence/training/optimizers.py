@@ -23,16 +23,16 @@ def _check(betas: list[float], weight_decay: float) -> None:
 
 
 def only(model: nn.Module, trains: str) -> None:
-    """Freeze what is not to be trained; `norms_and_biases` leaves the gains and biases inside the layers and the last
-    norm's: too few numbers to learn answers by heart, enough to find what is stored (Ben Zaken et al. 2021, "BitFit").
+    """Freeze what is not to be trained.
 
+    `norms_and_biases` leaves everything that is a vector, gains and biases: too few numbers to learn answers by heart,
+    enough to find what is stored (Ben Zaken et al. 2021, "BitFit").
     Raises ValueError for anything else than that and `all`.
     """
     if trains not in TRAINS:
         raise ValueError(f"training.trains: expected one of {', '.join(TRAINS)}, got {trains}")
-    norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(trains == "all" or name in norms or name.endswith("bias"))
+    for parameter in model.parameters():
+        parameter.requires_grad_(trains == "all" or parameter.ndim <= 1)
 
 
 def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
