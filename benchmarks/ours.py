@@ -17,7 +17,7 @@ from whence.run import execute, prepare
 from whence.stages.common import answer, load_data
 from whence.training.checkpoints import newest_checkpoint, read_model
 
-_SCHOOLING = 40  # steps of finetuning, after which answers are as long as places are
+_SCHOOLING = 30  # steps of 32 question rows, after which answers are as long as places are
 
 
 class Ours:
@@ -52,7 +52,7 @@ class Ours:
 
     def asked(self) -> tuple[GPT, list[Question], BirthPlaceData, dict[str, Any]]:
         """A model that has learned what answers look like, the dev questions, their data, and what the model is."""
-        folder = Path(self.train(_SCHOOLING, 64, stage="finetune")["folder"])
+        folder = Path(self.train(_SCHOOLING, 32, stage="finetune")["folder"])
         checkpoint = newest_checkpoint(folder / "checkpoints")
         assert checkpoint is not None
         stored = read_model(checkpoint)

@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes, variants, rounds = Sizes(4, 16, 2), variants[:1], 1
     rows = []
     with tempfile.TemporaryDirectory() as into:
-        folder = chosen.data or _world(into, people=3000, biographies=1)  # as large as the course's
+        folder = chosen.data or _world(into, people=3000, biographies=1, dev=17)  # as large as the course's
         for kind in variants:
             found = {("32-true", what): sides for what, sides in others(kind, folder, Path(into), sizes).items()}
             for precision in chosen.precision:
