@@ -14,7 +14,8 @@ from whence.data.corpus import Question
 from whence.data.modules import BirthPlaceData
 from whence.models.gpt import GPT
 from whence.run import execute, prepare
-from whence.stages.common import answer, load_data
+from whence.stages.answers import answer
+from whence.stages.common import load_data
 from whence.training.checkpoints import newest_checkpoint, read_model
 
 _SCHOOLING = 30  # steps of 32 question rows, after which answers are as long as places are

@@ -21,7 +21,9 @@ from whence.reporting.report import labels
 from whence.reporting.results import PREDICTIONS, read_predictions
 from whence.reporting.tables import show
 from whence.run import Run
-from whence.stages.common import answer, find_model, find_run, load_data
+from whence.stages.answers import answer
+from whence.stages.common import load_data
+from whence.stages.finding import find_model, find_run
 from whence.training.devices import pick_device
 from whence.training.weights import read_weights
 

@@ -15,16 +15,9 @@ from whence.errors import DataError
 from whence.evaluation.decoding import Answer
 from whence.reporting.results import RESULT, read_result
 from whence.run import Run
-from whence.stages.common import (
-    answer,
-    build_model,
-    initial_model,
-    inputs,
-    keep_answers,
-    load_data,
-    score,
-    tell_score,
-)
+from whence.stages.answers import answer, keep_answers, score, tell_score
+from whence.stages.common import build_model, inputs, load_data
+from whence.stages.finding import initial_model
 from whence.training.checkpoints import StoredModel, weights_digest
 from whence.training.devices import pick_device
 from whence.vocab import describe

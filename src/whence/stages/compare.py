@@ -12,7 +12,8 @@ from whence.reporting.pairs import PAIR_HEADINGS, Pair, pairs, read_answers
 from whence.reporting.report import labels
 from whence.reporting.tables import markdown, show
 from whence.run import Run
-from whence.stages.common import find_run, into
+from whence.stages.common import into
+from whence.stages.finding import find_run
 from whence.storage import write_atomically
 
 log = logging.getLogger(__name__)

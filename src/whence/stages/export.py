@@ -8,7 +8,7 @@ from typing import Any
 
 from whence.errors import ConfigError
 from whence.run import Run
-from whence.stages.common import find_model
+from whence.stages.finding import find_model
 from whence.storage import write_atomically
 from whence.training.checkpoints import StoredModel, read_model
 from whence.training.weights import course_bytes, safetensors_file

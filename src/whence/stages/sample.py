@@ -8,7 +8,8 @@ from itertools import islice
 from whence.errors import DataError
 from whence.evaluation.sampling import draw
 from whence.run import Run
-from whence.stages.common import build_model, initial_model, load_data
+from whence.stages.common import build_model, load_data
+from whence.stages.finding import initial_model
 from whence.training.devices import pick_device
 from whence.vocab import describe
 

@@ -18,17 +18,9 @@ from whence.evaluation.exact_match import Score, teacher_forced_matches
 from whence.models.gpt import GPT
 from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
-from whence.stages.common import (
-    answer,
-    build_model,
-    initial_model,
-    inputs,
-    keep_answers,
-    load_data,
-    score,
-    spell,
-    tell_score,
-)
+from whence.stages.answers import answer, keep_answers, score, spell, tell_score
+from whence.stages.common import build_model, inputs, load_data
+from whence.stages.finding import initial_model
 from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
 from whence.training.devices import pick_device
