@@ -126,22 +126,22 @@ def calibration(runs: Sequence[tuple[str, Calibration]]) -> Figure:
 
 def grouped(panels: Sequence[tuple[str, Sequence[dict[str, Score]]]], labels: Sequence[str]) -> Figure:
     """Accuracy by group with Wilson's intervals, a panel for each way to group, a colour for each run."""
-    figure = Figure(figsize=(11, 3.2 * -(-len(panels) // 3)), layout="constrained")
+    figure = Figure(figsize=(12, 2.8 * -(-len(panels) // 3)), layout="constrained")
     axes = figure.subplots(-(-len(panels) // 3), 3, squeeze=False).flat
     for (title, scores), axis in zip(panels, axes, strict=False):
         for number, (label, found) in enumerate(zip(labels, scores, strict=True)):
             means = [100 * score.accuracy for score in found.values()]
             reach = [[100 * abs(s.accuracy - s.interval[end]) for s in found.values()] for end in (0, 1)]
-            places = [place + 0.15 * number for place in range(len(found))]
-            axis.errorbar(places, means, yerr=reach, fmt="o", capsize=3, label=label)
-        names = [f"{name}\n({score.total})" for name, score in scores[0].items()]
-        axis.set_xticks(range(len(names)), names, fontsize=6)
-        axis.set_ylim(0, 100)
+            places = [place + 0.2 * number for place in range(len(found))]
+            axis.errorbar(means, places, xerr=reach, fmt="o", capsize=3, label=label)
+        axis.set_yticks(range(len(scores[0])), [f"{n} ({s.total})" for n, s in scores[0].items()], fontsize=7)
+        axis.set_ylim(len(scores[0]) - 0.5, -0.5)
+        axis.set_xlim(0, 100)
         axis.set_title(title, fontsize=9)
         axis.grid(alpha=0.3)
     for axis in list(axes):
         axis.set_visible(False)
-    figure.supylabel("right (%)", fontsize=9)
+    figure.supxlabel("right (%)", fontsize=9)
     if len(labels) > 1:
         figure.legend(labels, loc="outside lower right", fontsize=8)
     return figure
