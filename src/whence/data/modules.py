@@ -69,6 +69,17 @@ class CorpusData(pl.LightningDataModule):
         self.held_out: Batch | None = None  # what the loss is measured on and not trained on, likewise
         self.steps = 0
         self._first_step: Callable[[], int] = lambda: 0
+        self._is_read = False
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and check the files, once: Lightning asks for it again when training starts."""
+        if not self._is_read:
+            self.read()
+            self._is_read = True
+
+    def read(self) -> None:
+        """Fill `vocab`, `dataset` and `source`. Raises DataError or MissingInput."""
+        raise NotImplementedError
 
     @property
     def documents(self) -> list[str]:
@@ -141,7 +152,7 @@ class SpanCorruptionData(CorpusData):
         super().__init__(**options)  # type: ignore[arg-type]
         self.corruption = corruption
 
-    def setup(self, stage: str | None = None) -> None:
+    def read(self) -> None:
         documents = self.documents
         self.source = self.corpus.documents
         self.vocab = build_vocab(documents, self.source)
@@ -155,7 +166,7 @@ class NameAnchoredData(CorpusData):
         super().__init__(**options)  # type: ignore[arg-type]
         self.samples = samples
 
-    def setup(self, stage: str | None = None) -> None:
+    def read(self) -> None:
         documents = self.documents
         self.source = self.corpus.documents
         self.vocab = build_vocab(documents, self.source)
@@ -184,7 +195,7 @@ class TextData(CorpusData):
         self.longest = self.block_size
         self.share = corpus.validation
 
-    def setup(self, stage: str | None = None) -> None:
+    def read(self) -> None:
         self.source = self.corpus.documents
         text = read_text(self.source, key=self.corpus.key)
         self.vocab = build_vocab([text], self.source)
@@ -233,7 +244,7 @@ class BirthPlaceData(CorpusData):
                 "data: a text has no questions; use stage=pretrain or stage=sample with it, or data=cs224n"
             )
 
-    def setup(self, stage: str | None = None) -> None:
+    def read(self) -> None:
         self.vocab = build_vocab(self.documents, self.corpus.documents)
         self.source = self.corpus.train
         rows = self.questions(self.corpus.train)
