@@ -115,7 +115,7 @@ def test_questions_too_few_for_any_number_of_seeds_are_told():
 def test_a_third_seed_is_asked_for_where_two_differ_much():
     found = Comparison(rows(31, 35, questions=45), rows(15, 15, questions=45))  # docs/results.md
     assert not found.clear
-    assert "seeds more of each would settle it" in sentence("vanilla", "synthesizer", found)
+    assert "; 1 seed more of each would settle it" in sentence("vanilla", "synthesizer", found)
 
 
 def test_seeds_that_agree_by_chance_are_not_taken_to_agree_always():

@@ -20,6 +20,9 @@ python train.py stage=preview                          what the model is trained
 python train.py data=cs224n data.dir=PATH              the course's corpus ('make data' fetches it)
 python train.py -m attention=vanilla,synthesizer seed=0,1,2     a sweep, then one table
 python train.py stage=report report.runs=outputs       the table of any folder of runs
+python train.py stage=compare 'runs=[RUN,RUN]'         is the difference real?
+python train.py stage=analyse run=RUN against=RUN      did it remember, or make it up?
+python train.py stage=explore                          what attention can do, measured
 python train.py data=cs224n stage=evaluate init_from=vanilla.finetune.params     weights of the course's own code
 python train.py stage=export run=RUN format=cs224n|safetensors                   and back to it
 

@@ -103,17 +103,13 @@ FIELDS: dict[str, Field] = {
     "trainer.packed": Field((bool,), optional=True),
     "trainer.num_workers": Field((int,), low=0),
     "trainer.threads": Field((int,), low=1, optional=True),
+    "recipe.finetune.epochs_from_scratch": COUNT,
+    "recipe.finetune.held_out": Field((int,), low=0, high=90),
+    "recipe.finetune.trains": Field((str,), choices=("all", "norms_and_biases")),
 } | {
-    f"{node}.{key}": field
-    for node in ("recipe.pretrain", "recipe.finetune")
-    for key, field in {
-        "epochs": COUNT,
-        "epochs_from_scratch": COUNT,
-        "batch_size": COUNT,
-        "lr": RATE,
-        "held_out": Field((int,), low=0, high=90),
-        "trains": Field((str,), choices=("all", "norms_and_biases")),
-    }.items()
+    f"recipe.{stage}.{key}": field
+    for stage in ("pretrain", "finetune")
+    for key, field in {"epochs": COUNT, "batch_size": COUNT, "lr": RATE}.items()
 }
 
 TARGETS = ("model", "corruption", "pretraining", "optimizer", "schedule", "data", "datamodule", "logger")

@@ -65,6 +65,7 @@ class CorpusData(pl.LightningDataModule):
         self.num_workers = num_workers
         self.longest = block_size - 1  # positions of a sample
         self.train: list[Question] = []  # rows to learn from, where the stage has some
+        self.carved: list[Question] = []  # training rows that are held out and asked at the end, likewise
         self.dev: list[Question] = []  # rows to be asked, likewise
         self.held_out: Batch | None = None  # what the loss is measured on and not trained on, likewise
         self.steps = 0
@@ -202,9 +203,8 @@ class TextData(CorpusData):
         kept = len(text) * self.share // 100
         ids = self.vocab.encode(text).astype(np.uint16)
         self._parts = ids[: len(ids) - kept], ids[len(ids) - kept :]
-        if (
-            shortest := min(len(part) for part in self._parts if part is not self._parts[1] or self.share)
-        ) <= self.longest:
+        shortest = min(len(part) for part in (self._parts if self.share else self._parts[:1]))
+        if shortest <= self.longest:
             raise DataError(
                 f"{self.source}: {len(text)} characters are too few: a part of {shortest} holds no window of "
                 f"model.block_size={self.block_size} and its next character; expected a longer text or a smaller block"
@@ -238,7 +238,6 @@ class BirthPlaceData(CorpusData):
         if not 0 <= held_out <= 90:
             raise ConfigError(f"recipe.finetune.held_out: expected 0 to 90 (per cent), got {held_out}")
         self.share = held_out
-        self.carved: list[Question] = []
         if not isinstance(corpus, CorpusFiles):
             raise ConfigError(
                 "data: a text has no questions; use stage=pretrain or stage=sample with it, or data=cs224n"

@@ -60,7 +60,6 @@ class NameAnchored:
             raise ConfigError(f"model.block_size: samples about a name need at least {needed}, got {block_size}")
         self.windows = windows
         self.snippets = snippets
-        self.block_size = block_size
         self.limit = int(block_size * 7 / 8)
 
     def __call__(self, document: Document, draw: np.ndarray) -> tuple[str, int]:
@@ -71,7 +70,7 @@ class NameAnchored:
         if not document.name or kind < self.windows:
             return self._window(document, chance), 1
         if kind < self.windows + self.snippets:
-            return self._snippet(document, chance), len(document.name) + 2
+            return self._snippet(document, chance), document.body
         return self._recall(document, chance)
 
     def _window(self, document: Document, chance: Iterator[int]) -> str:

@@ -113,7 +113,7 @@ class Comparison:
         drawn = self._counts @ self._gains
         counts = [len(self.first), len(self.second)]
         # A single seed is taken to vary as those of the other do.
-        freedoms = [max(count, *counts) - 1 if count == 1 else count - 1 for count in counts]
+        freedoms = [max(counts) - 1 if count == 1 else count - 1 for count in counts]
         for deviation, count, freedom in zip(self._seed_deviations(), counts, freedoms, strict=True):
             drawn += deviation / math.sqrt(count) * generator.standard_t(freedom, size=_DRAWS)
         return drawn
@@ -148,5 +148,6 @@ def sentence(first: str, second: str, found: Comparison) -> str:
     elif needed == math.inf:
         advice = "more questions would tell, more seeds would not"
     else:
-        advice = f"{max(1, int(needed) - seeds)} seeds more of each would settle it if the difference is real"
+        more = max(1, int(needed) - seeds)
+        advice = f"{more} seed{'s' * (more > 1)} more of each would settle it if the difference is real"
     return f"{first} and {second} cannot be told apart: {figures}{alone}; {advice}."

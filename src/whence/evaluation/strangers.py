@@ -36,7 +36,7 @@ class Strangers:
         rows, columns = self.answers.shape
         values, numbers = np.unique(self.answers, return_inverse=True)
         grid = numbers.reshape(rows, columns)
-        same = total = 0
+        same = 0
         for value in range(len(values)):
             mask = grid == value
             within = (mask.sum(axis=1) ** 2).sum() + (mask.sum(axis=0) ** 2).sum() - mask.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -16,15 +17,12 @@ def copying() -> Claim:
     """q = t k_j makes c approach v_j: the other keys' shares fall as exp(-t (|k_j|^2 - k_i . k_j))."""
     draw = generator(1)
     keys, values = orthonormal(KEYS, SIZE, draw), vectors(KEYS, SIZE, draw)
-    scales = [float(t) for t in torch.linspace(0, 40, 41)]
-    errors = [max(relative_error(attention(t * keys[j], keys, values), values[j]) for j in range(KEYS)) for t in scales]
-    return Claim(
+    return _approaching(
+        lambda t: max(relative_error(attention(t * keys[j], keys, values), values[j]) for j in range(KEYS)),
         name="copying",
         says="q = t k_j copies v_j: c approaches it as t grows",
-        quantity=f"|c - v_j| / |v_j| at t = {scales[-1]:g}, the worst of {KEYS} keys",
-        measured=errors[-1],
-        bound=1e-12,
-        curves=Curves("t", "relative error of c", {"copy of v_j": (scales, errors)}, log_y=True),
+        quantity=f"|c - v_j| / |v_j|, the worst of {KEYS} keys",
+        line="copy of v_j",
     )
 
 
@@ -32,16 +30,27 @@ def averaging() -> Claim:
     """q = t (k_a + k_b) shares all weight between a and b, where keys are at right angles."""
     draw = generator(2)
     keys, values = orthonormal(KEYS, SIZE, draw), vectors(KEYS, SIZE, draw)
-    scales = [float(t) for t in torch.linspace(0, 40, 41)]
     wanted = (values[0] + values[1]) / 2
-    errors = [relative_error(attention(t * (keys[0] + keys[1]), keys, values), wanted) for t in scales]
-    return Claim(
+    return _approaching(
+        lambda t: relative_error(attention(t * (keys[0] + keys[1]), keys, values), wanted),
         name="averaging",
         says="q = t (k_a + k_b) averages: c approaches (v_a + v_b) / 2",
-        quantity=f"relative error of c at t = {scales[-1]:g}",
+        quantity="relative error of c",
+        line="average of v_a, v_b",
+    )
+
+
+def _approaching(error: Callable[[float], float], *, name: str, says: str, quantity: str, line: str) -> Claim:
+    """An error that vanishes as the query's length t grows from 0 to 40."""
+    scales = [float(t) for t in torch.linspace(0, 40, 41)]
+    errors = [error(t) for t in scales]
+    return Claim(
+        name=name,
+        says=says,
+        quantity=f"{quantity} at t = {scales[-1]:g}",
         measured=errors[-1],
         bound=1e-12,
-        curves=Curves("t", "relative error of c", {"average of v_a, v_b": (scales, errors)}, log_y=True),
+        curves=Curves("t", "relative error of c", {line: (scales, errors)}, log_y=True),
     )
 
 

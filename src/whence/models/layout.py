@@ -5,7 +5,7 @@
               position alone is done to no padding; `spread` and `gather` go to (B, T, C) and back for attention
     continued x is (B, T, C), T new positions after `start` earlier ones, whose keys and values the cache holds
 
-Variants that take their heads by `split_heads` and their keys and values by `recall` serve all three.
+Variants that take their heads by `Attention.heads` and what they keep of each position by `recall` serve all three.
 
 Legend of shapes: B batch, T new positions, S = start + T all positions, N packed positions, C width.
 """

@@ -11,7 +11,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from whence import build
 from whence.data.datasets import Batch, collate
-from whence.data.modules import BirthPlaceData, CorpusData
+from whence.data.modules import CorpusData
 from whence.data.questions import encode_row
 from whence.errors import ConfigError
 from whence.evaluation.exact_match import Score, teacher_forced_matches
@@ -71,13 +71,13 @@ def train(run: Run) -> dict[str, Any]:
 
 def ask_dev(run: Run, data: CorpusData, model: GPT, step: int) -> dict[str, Any]:
     """Answer the dev questions, write the predictions and show them on the dashboard."""
-    answers = answer(model, data.dev, data, pick_device(run.config.trainer.accelerator))
+    device = pick_device(run.config.trainer.accelerator)
+    answers = answer(model, data.dev, data, device)
     result = score(data.dev, answers, data.train)
-    if isinstance(data, BirthPlaceData) and data.carved:
-        again = answer(model, data.carved, data, pick_device(run.config.trainer.accelerator))
-        result["held_out"] = score(data.carved, again, data.train)["dev"]
-        found = result["held_out"]
+    if data.carved:
+        found = score(data.carved, answer(model, data.carved, data, device), data.train)["dev"]
         log.info("held-out training rows: %s", spell(Score(found["correct"], found["total"])))
+        result["held_out"] = found
     if run.is_main_process:
         tell_score(result, data.dev, answers)
         keep_answers(run, model, data, data.dev, answers, step)
@@ -172,7 +172,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: b
         block_size=data.block_size,
         steps=steps,
     )
-    only(model, run.plain["training"]["trains"] if pretrained else "all")
+    only(model, run.plain["training"].get("trains", "all") if pretrained else "all")
     return LanguageModel(
         model=model,
         spec=run.plain["model"],

@@ -30,7 +30,7 @@ def only(model: nn.Module, trains: str) -> None:
     Raises ValueError for anything else than that and `all`.
     """
     if trains not in TRAINS:
-        raise ValueError(f"training.trains: expected one of {', '.join(TRAINS)}, got {trains}")
+        raise ValueError(f"recipe.finetune.trains: expected one of {', '.join(TRAINS)}, got {trains}")
     for parameter in model.parameters():
         parameter.requires_grad_(trains == "all" or parameter.ndim <= 1)
 
