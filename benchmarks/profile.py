@@ -1,0 +1,85 @@
+"""Where a pretraining step goes on this processor: `python -m benchmarks.profile [key=value ...]`.
+
+Takes a configuration as train.py does and prints the time of each kind of operation in a step, and the floor: the
+multiply-adds of its real characters over the rate at which this machine multiplies matrices of that size.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import torch
+from torch.profiler import profile
+
+from whence import build
+from whence.config.compose import compose
+from whence.models.layout import Layout
+from whence.reporting.tables import show
+from whence.run import prepare
+from whence.stages.common import build_model, load_data
+from whence.training.module import next_character_loss
+from whence.vocab import PAD_ID
+
+STEPS = 4
+KINDS = {"matrix products": ("mm",), "attention": ("scaled_dot_product",)}  # by a part of the operation's name
+
+
+def main(overrides: list[str]) -> int:
+    run = prepare(compose(["stage=pretrain", *overrides]), overrides)
+    data = load_data(run)
+    data.plan(2 * STEPS, lambda: 0)
+    model = build_model(run, data, None)
+    optimizer = build.build(run.plain["optimizer"], path="optimizer", model=model)
+    batches = list(data.train_dataloader())
+    seconds = {"forward": 0.0, "backward": 0.0, "optimizer": 0.0}
+
+    def steps() -> None:
+        for batch in batches[:STEPS]:
+            marks = [time.perf_counter()]
+            layout = Layout.packed(batch.inputs)
+            loss = next_character_loss(model(batch.inputs, layout), layout.gather(batch.targets))
+            marks.append(time.perf_counter())
+            optimizer.zero_grad()
+            loss.backward()
+            marks.append(time.perf_counter())
+            optimizer.step()
+            marks.append(time.perf_counter())
+            for name, start, end in zip(seconds, marks, marks[1:], strict=False):
+                seconds[name] += (end - start) / STEPS
+
+    steps()
+    seconds = dict.fromkeys(seconds, 0.0)
+    steps()
+    whole = sum(seconds.values())
+    with profile() as found:
+        steps_seconds, seconds = seconds, dict.fromkeys(seconds, 0.0)
+        steps()
+    spent = dict.fromkeys(KINDS, 0.0)
+    for event in found.key_averages():
+        for kind, parts in KINDS.items():
+            if any(part in event.key for part in parts):
+                spent[kind] += event.self_cpu_time_total / 1e6 / STEPS
+    characters = sum(int((batch.inputs != PAD_ID).sum()) for batch in batches[:STEPS]) / STEPS
+    multiplied = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "emb" not in name)
+    rate = _rate(int(characters), run.config.model.n_embd)
+    floor = 6 * multiplied * characters / rate  # 2 floating point operations a multiply-add, forward and twice backward
+    rows = [(name, f"{1000 * value:.0f}") for name, value in {**steps_seconds, **spent, "a step": whole}.items()]
+    rows.append((f"floor: its matrix products at {rate / 1e9:.0f} GFLOP/s", f"{1000 * floor:.0f}"))
+    show(f"{characters:,.0f} real characters a step", ("what", "ms"), rows, right_from=1)
+    return 0
+
+
+def _rate(rows: int, width: int) -> float:
+    """Floating point operations a second of the best of ten products of the MLP's size."""
+    x, weight = torch.randn(rows, width), torch.randn(width, 4 * width)
+    best = float("inf")
+    for _ in range(10):
+        started = time.perf_counter()
+        x @ weight
+        best = min(best, time.perf_counter() - started)
+    return 2 * rows * width * 4 * width / best
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
