@@ -96,7 +96,7 @@ def peak_memory(kind: str, folder: Path, batch: int) -> dict[str, Any]:
     return {"textbook": found[0], "whence": found[1], "ratio": found[0] / found[1], "ratios": [found[0] / found[1]]}
 
 
-def _world(into: Path | str, **size: int) -> Path:
+def world_folder(into: Path | str, **size: int) -> Path:
     """The folder of a built-in corpus."""
     words = [f"run_root={into}", *(f"data.{key}={value}" for key, value in size.items())]
     folder: Path = build.build(compose(words).data, path="data").documents.parent
@@ -107,7 +107,7 @@ def growth(into: Path, batch: int, steps: int) -> list[dict[str, Any]]:
     """Documents a second on 1, 4 and 16 times the corpus, and the seconds to the first step."""
     found = []
     for times in (1, 4, 16):
-        ours = Ours("vanilla", _world(into, people=490 * times, biographies=6), into, "32-true")
+        ours = Ours("vanilla", world_folder(into, people=490 * times, biographies=6), into, "32-true")
         seconds = ours.first_step(batch)
         speed = ours.train(steps, batch, stage="pretrain")["samples_per_second"]
         found.append({"documents": 2940 * times, "documents_per_second": speed, "seconds_to_first_step": seconds})
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sizes, variants, rounds = Sizes(4, 16, 2), variants[:1], 1
     rows = []
     with tempfile.TemporaryDirectory() as into:
-        folder = chosen.data or _world(into, people=3000, biographies=1, dev=17)  # as large as the course's
+        folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=17)  # as large as the course's
         for kind in variants:
             found = {("32-true", what): sides for what, sides in others(kind, folder, Path(into), sizes).items()}
             for precision in chosen.precision:

@@ -27,29 +27,34 @@ TEXT = st.text(alphabet="Ab 9.,Pz", min_size=4, max_size=300) | st.integers(40, 
 RAW = st.lists(st.integers(0, 2**64 - 1), min_size=8, max_size=8).map(lambda raw: np.array(raw, dtype=np.uint64))
 
 
-def maker(kind="mixed"):
+def maker(kind="mixed", likely=0):
     windows, snippets, recalls = SHARES.get(kind, (25, 35, 40))
-    return NameAnchored(windows=windows, snippets=snippets, recalls=recalls, block_size=128)
+    return NameAnchored(windows=windows, snippets=snippets, recalls=recalls, likely=likely, block_size=128)
 
 
-@given(text=TEXT, draw=RAW, kind=st.sampled_from([*SHARES, "mixed"]))
-def test_any_text_makes_a_sample_of_its_own_words_that_fits(text, draw, kind):
+def alike(document):
+    return np.ones(len(document.salient), dtype=np.int64)
+
+
+@given(text=TEXT, draw=RAW, kind=st.sampled_from([*SHARES, "mixed"]), likely=st.sampled_from([0, 50, 100]))
+def test_any_text_makes_a_sample_of_its_own_words_that_fits(text, draw, kind, likely):
     (document,) = read_structure([text])
-    sample, scored_from = maker(kind)(document, draw)
+    make = maker(kind, likely)
+    sample, scored_from = make(document, alike(document), draw)
     assert len(sample) <= 128
     assert 1 <= scored_from < len(sample)
     pieces = sample.split(MASK)
     assert len(pieces) == 3
     assert pieces[2] in text
     assert document.name in pieces[0] or len(document.name) > 48
-    assert maker(kind)(document, draw) == (sample, scored_from)
+    assert make(document, alike(document), draw) == (sample, scored_from)
 
 
 @pytest.mark.parametrize("kind", SHARES)
 def test_each_kind_is_as_its_name_says(kind):
     make = maker(kind)
     for draw, document in zip(draws(0, "test", 0, 0, len(DOCUMENTS), blocks=BLOCKS), DOCUMENTS, strict=True):
-        sample, scored_from = make(document, draw)
+        sample, scored_from = make(document, alike(document), draw)
         before, after, hidden = sample.split(MASK)
         if kind == "recalls":
             assert before in [frame.format(document.name) for frame in FRAMES]
@@ -65,22 +70,37 @@ def test_each_kind_is_as_its_name_says(kind):
 def test_what_is_recalled_of_a_document_is_every_salient_span_alike():
     document = DOCUMENTS[0]
     make, wanted = maker("recalls"), {document.text[slice(*span)] for span in document.salient}
-    hidden = [make(document, draw)[0].split(MASK)[1] for draw in draws(0, "test", 0, 0, 4000, blocks=BLOCKS)]
+    some = draws(0, "test", 0, 0, 4000, blocks=BLOCKS)
+    hidden = [make(document, alike(document), draw)[0].split(MASK)[1] for draw in some]
     counts = {place: hidden.count(place) / len(hidden) for place in wanted}
     # Three in four samples hide a salient span, three in four of those without the word before.
     assert all(share == pytest.approx(0.75**2 / len(wanted), abs=0.05) for share in counts.values())
+
+
+def test_likely_spans_are_recalled_and_shown_by_their_likelihood():
+    document = DOCUMENTS[0]
+    likelihoods = np.zeros(len(document.salient), dtype=np.int64)
+    likelihoods[:2] = 250, 750
+    first, second = (document.text[slice(*span)] for span in document.salient[:2])
+    some = draws(0, "test", 0, 0, 2000, blocks=BLOCKS)
+    hidden = [maker("recalls", 100)(document, likelihoods, draw)[0].split(MASK)[1] for draw in some]
+    assert set(hidden) == {first, second}
+    assert hidden.count(second) == pytest.approx(1500, abs=60)
+    for draw in some:
+        before, after, cut = maker("snippets", 100)(document, likelihoods, draw)[0].split(MASK)
+        assert first in (shown := f"{before}{cut}{after}") or second in shown
 
 
 @pytest.mark.parametrize(("shares", "said"), [((50, 50, 50), "make 100"), ((-10, 60, 50), "from 0")])
 def test_shares_make_a_hundred(shares, said):
     windows, snippets, recalls = shares
     with pytest.raises(ConfigError, match=said):
-        NameAnchored(windows=windows, snippets=snippets, recalls=recalls, block_size=128)
+        NameAnchored(windows=windows, snippets=snippets, recalls=recalls, likely=0, block_size=128)
 
 
 def test_a_block_that_holds_no_name_is_refused():
     with pytest.raises(ConfigError, match="model.block_size"):
-        NameAnchored(windows=25, snippets=35, recalls=40, block_size=64)
+        NameAnchored(windows=25, snippets=35, recalls=40, likely=0, block_size=64)
 
 
 def test_draws_of_several_blocks_depend_on_their_row_alone():
@@ -94,11 +114,35 @@ def test_no_frame_holds_a_word_of_the_question():
     assert len(set(FRAMES)) == len(FRAMES)
 
 
-@pytest.mark.parametrize("pretraining", ["spans", "names"])
+def test_a_text_has_no_names(tmp_path):
+    (tmp_path / "t.txt").write_text("A text of one line that is long enough. " * 40)
+    words = ["data=text", f"data.path={tmp_path / 't.txt'}", "stage=pretrain", "pretraining=names"]
+    with pytest.raises(ConfigError, match="data=cs224n"):
+        load_data(prepare(compose([*words, f"run_root={tmp_path}"]), words))
+
+
+def test_held_out_answers_change_nothing(tmp_path):
+    """Rule of the game: what is hidden is chosen without knowing what the birthplace of a dev or test person is."""
+    streams = []
+    WORLD.write(tmp_path / "world")
+    for answer in (None, "Oslo"):
+        if answer:
+            for name in ("birth_dev.tsv", "birth_test_inputs.tsv"):
+                rows = (tmp_path / "world" / name).read_text().splitlines()
+                changed = [row.split("\t")[0] + (f"\t{answer}" if "\t" in row else "") for row in rows]
+                (tmp_path / "world" / name).write_text("".join(f"{row}\n" for row in changed[:5]))
+        words = ["data=cs224n", f"data.dir={tmp_path / 'world'}", "stage=pretrain", "recipe=recall"]
+        data = load_data(prepare(compose([*words, f"run_root={tmp_path}"]), words))
+        assert data.samples.likely > 0
+        streams.append([data.vocab.decode(data.dataset[0, i][1][0]) for i in range(len(data.dataset))])
+    assert streams[0] == streams[1]
+
+
+@pytest.mark.parametrize("recipe", [["pretraining=spans"], ["pretraining=names"], ["recipe=recall"]], ids="=".join)
 @pytest.mark.parametrize("corpus", ["synthetic", "cs224n"])
-def test_no_training_stream_asks_for_a_held_out_birthplace(pretraining, corpus, request, tmp_path):
+def test_no_training_stream_asks_for_a_held_out_birthplace(recipe, corpus, request, tmp_path):
     """Rule of the game: of a dev or test person nothing is seen but the words of the own document."""
-    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", f"pretraining={pretraining}"]
+    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", *recipe]
     if corpus == "cs224n":
         folder = request.getfixturevalue("cs224n")
         words = [*(w for w in words if not w.startswith("data.")), "data=cs224n", f"data.dir={folder}"]

@@ -8,13 +8,14 @@ Shapes: T is the longest sequence of a batch, rounded up to a multiple of 8; PAD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from whence.data.chooser import likelihoods
 from whence.data.corpus import Question
 from whence.data.documents import read_structure
 from whence.data.names import BLOCKS, NameAnchored
@@ -71,8 +72,12 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
 class NameAnchoredDataset(Dataset[tuple[int, Sequences]]):
     """What documents say of a name; sample (epoch, i) is made of document i with the draws of (seed, epoch, i)."""
 
-    def __init__(self, documents: Sequence[str], vocab: CharVocab, samples: NameAnchored, seed: int) -> None:
+    def __init__(
+        self, documents: Sequence[str], vocab: CharVocab, samples: NameAnchored, answers: Mapping[str, str], seed: int
+    ) -> None:
+        """answers: those of the training rows by name, from which likely spans are learned."""
         self._documents = read_structure(documents)
+        self._likelihoods = likelihoods(self._documents, answers)
         self._vocab = vocab
         self._samples = samples
         self._draws = EpochDraws(seed, "recall", len(documents), blocks=BLOCKS)
@@ -82,7 +87,9 @@ class NameAnchoredDataset(Dataset[tuple[int, Sequences]]):
 
     def __getitem__(self, index: Index) -> tuple[int, Sequences]:
         epoch, number = index
-        text, scored_from = self._samples(self._documents[number], self._draws(epoch, number))
+        text, scored_from = self._samples(
+            self._documents[number], self._likelihoods[number], self._draws(epoch, number)
+        )
         sequence = self._vocab.encode(text)
         targets = sequence[1:].copy()
         targets[: scored_from - 1] = PAD_ID

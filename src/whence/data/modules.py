@@ -35,7 +35,7 @@ from whence.data.datasets import (
 )
 from whence.data.documents import opening_name
 from whence.data.names import FRAMES, NameAnchored
-from whence.data.people import withheld_names
+from whence.data.people import asked_name, withheld_names
 from whence.data.randomness import permutation
 from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab, describe
@@ -161,10 +161,18 @@ class SpanCorruptionData(CorpusData):
 
 
 class NameAnchoredData(CorpusData):
-    """Pretraining: samples that hang what the documents say on their names."""
+    """Pretraining: samples that hang what the documents say on their names.
 
-    def __init__(self, *, samples: NameAnchored, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
+    Where some spans are likelier to be hidden than others, the training rows say which (their people's documents only
+    through what is alike in all of them: `data/chooser.py`).
+    """
+
+    corpus: CorpusFiles
+
+    def __init__(self, *, corpus: Corpus, samples: NameAnchored, **options: object) -> None:
+        super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
+        if not isinstance(corpus, CorpusFiles):
+            raise ConfigError("pretraining: names are learned from documents about people; use data=cs224n")
         self.samples = samples
 
     def read(self) -> None:
@@ -176,7 +184,9 @@ class NameAnchoredData(CorpusData):
                 f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
                 "use pretraining=spans"
             )
-        self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, self.seed)
+        rows = self.questions(self.corpus.train) if self.samples.likely else []
+        answers = {asked_name(row.text): row.answer or "" for row in rows}
+        self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, answers, self.seed)
 
 
 class TextData(CorpusData):

@@ -2,8 +2,8 @@
 
 A model that only reads documents front to back stores a fact on the words before it and not on the name (Allen-Zhu &
 Li 2023, "Physics of Language Models: Part 3.1"). Three kinds of sample mend that, all of them made of the document's
-own words; what is hidden is drawn among spans found without any question (salient spans: Guu et al. 2020, "REALM";
-Roberts et al. 2020):
+own words. What is hidden is drawn among its salient spans (Guu et al. 2020, "REALM"; Roberts et al. 2020), all alike or
+by how much they look like answers (`data/chooser.py`):
 
     window    `Name. prefix MASK suffix MASK hidden`, the course's task, beginning anywhere; scored throughout
     snippet   `Name. a few words MASK a few words MASK hidden`; scored after the name
@@ -14,7 +14,7 @@ No frame holds a word of the question ("Where", "born").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,10 +47,13 @@ class NameAnchored:
     """Maps (document, eight raw draws) to a text and the place in it from which on it is scored; holds no state.
 
     windows, snippets, recalls: shares of the kinds in per cent. A document without a name gives windows only.
+    likely: per cent of the snippets and recalls whose salient span is drawn by its likelihood of being an answer.
     Raises ConfigError unless the shares make 100 and a block holds a name and what is recalled of it.
     """
 
-    def __init__(self, *, windows: int, snippets: int, recalls: int, block_size: int) -> None:
+    def __init__(self, *, windows: int, snippets: int, recalls: int, likely: int, block_size: int) -> None:
+        if not 0 <= likely <= 100:
+            raise ConfigError(f"pretraining.samples.likely: expected 0 to 100 (per cent), got {likely}")
         shares = (windows, snippets, recalls)
         if min(shares) < 0 or sum(shares) != 100:
             told = ", ".join(f"{kind}={share}" for kind, share in zip(_KINDS, shares, strict=True))
@@ -60,9 +63,11 @@ class NameAnchored:
             raise ConfigError(f"model.block_size: samples about a name need at least {needed}, got {block_size}")
         self.windows = windows
         self.snippets = snippets
+        self.likely = likely
         self.limit = int(block_size * 7 / 8)
 
-    def __call__(self, document: Document, draw: np.ndarray) -> tuple[str, int]:
+    def __call__(self, document: Document, likelihoods: np.ndarray, draw: np.ndarray) -> tuple[str, int]:
+        """likelihoods: of the document's salient spans, (number of spans,) int64, not used where `likely` is 0."""
         chance = _halves(draw)
         kind = below(next(chance), 100)
         if len(document.name) > _LONGEST_NAME:  # a first sentence rather than a name
@@ -70,8 +75,8 @@ class NameAnchored:
         if not document.name or kind < self.windows:
             return self._window(document, chance), 1
         if kind < self.windows + self.snippets:
-            return self._snippet(document, chance), document.body
-        return self._recall(document, chance)
+            return self._snippet(document, likelihoods, chance), document.body
+        return self._recall(document, likelihoods, chance)
 
     def _window(self, document: Document, chance: Iterator[int]) -> str:
         """The opening name and the text from any of its words on; half of them from its beginning."""
@@ -81,18 +86,24 @@ class NameAnchored:
         room = self.limit - document.body
         return self._hide(document, (start, min(len(document.text), start + room)), chance)
 
-    def _snippet(self, document: Document, chance: Iterator[int]) -> str:
+    def _snippet(self, document: Document, likelihoods: np.ndarray, chance: Iterator[int]) -> str:
         """The name and a few words around a salient span, where there is one."""
         low, high = _SNIPPET
         size = min(low + below(next(chance), high - low + 1), self.limit - document.body)
-        end = len(document.text)
-        start = document.body + below(next(chance), max(1, end - document.body - low))
+        start = document.body + below(next(chance), max(1, len(document.text) - document.body - low))
+        needed = 0
         if document.salient:
-            hidden = document.salient[below(next(chance), len(document.salient))]
+            likely, which = next(chance), next(chance)
+            if below(likely, 100) < self.likely:
+                hidden = _drawn(document.salient, likelihoods, which)
+            else:
+                hidden = document.salient[below(which, len(document.salient))]
             before = below(next(chance), max(1, size - (hidden[1] - hidden[0])))
             start = max(document.body, hidden[0] - before)
+            needed = hidden[1]
         start = _word_start(document.text, start)
-        return self._hide(document, (start, min(end, start + size)), chance)
+        end = min(max(start + size, needed), start + self.limit - document.body)
+        return self._hide(document, (start, min(end, len(document.text))), chance)
 
     def _hide(self, document: Document, shown: Span, chance: Iterator[int]) -> str:
         """`Name. [what is shown]`, with a part of it hidden: half of the time a salient span, else any."""
@@ -109,15 +120,21 @@ class NameAnchored:
         opening = text[: document.body]
         return f"{opening}{text[start:first]}{MASK}{text[last:end]}{MASK}{text[first:last]}"
 
-    def _recall(self, document: Document, chance: Iterator[int]) -> tuple[str, int]:
-        """A frame that holds the name, and a salient span or clause to recall; one in four with the word before it."""
+    def _recall(self, document: Document, likelihoods: np.ndarray, chance: Iterator[int]) -> tuple[str, int]:
+        """A frame that holds the name, and what is to be recalled.
+
+        A likely salient span; or else any, or in one of four a clause, and in one of four with the word before it.
+        """
         asked = FRAMES[below(next(chance), len(FRAMES))].format(document.name)
-        clause, which, wider = (next(chance) for _ in range(3))
-        spans = document.clauses if below(clause, 4) == 0 and document.clauses else document.salient
-        spans = spans or document.clauses or ((document.body, len(document.text)),)
-        start, end = spans[below(which, len(spans))]
-        if below(wider, 4) == 0:
-            start = max(document.body, document.text.rfind(" ", 0, max(0, start - 1)) + 1)
+        likely, clause, which, wider = (next(chance) for _ in range(4))
+        if document.salient and below(likely, 100) < self.likely:
+            start, end = _drawn(document.salient, likelihoods, which)
+        else:
+            spans = document.clauses if below(clause, 4) == 0 and document.clauses else document.salient
+            spans = spans or document.clauses or ((document.body, len(document.text)),)
+            start, end = spans[below(which, len(spans))]
+            if below(wider, 4) == 0:
+                start = max(document.body, document.text.rfind(" ", 0, max(0, start - 1)) + 1)
         hidden = document.text[start : min(end, start + _LONGEST_HIDDEN)]
         return f"{asked}{MASK}{hidden}{MASK}", len(asked) + 1
 
@@ -127,6 +144,12 @@ def _halves(draw: np.ndarray) -> Iterator[int]:
     for raw in draw.tolist():
         yield raw
         yield (raw & 0xFFFFFFFF) << 32
+
+
+def _drawn(spans: Sequence[Span], likelihoods: np.ndarray, raw: int) -> Span:
+    """One of the spans, each with its likelihood."""
+    sums = np.cumsum(likelihoods)
+    return spans[int(np.searchsorted(sums, below(raw, int(sums[-1])), side="right"))]
 
 
 def _word_start(text: str, place: int) -> int:
