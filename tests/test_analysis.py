@@ -88,6 +88,18 @@ def test_compare_counts_what_only_one_answered(runs, do, tmp_path, capsys):
     assert "cannot be told apart" in page
 
 
+def test_compare_lets_three_runs_vote(runs, do, tmp_path):
+    control, run = (result["folder"] for result in runs)
+    third = do("stage=finetune", "init_from=none", "trainer.max_steps=3")["folder"]
+    total = runs[0]["dev"]["total"]
+    plant(tmp_path / control, ["nonsense"] * total)
+    plant(tmp_path / run, ["right"] * 9 + ["nonsense"] * (total - 9))
+    plant(tmp_path / third, ["right"] * 5 + ["nonsense"] * (total - 5))
+    do("stage=compare", f"runs=[{run},{control},{third}]")
+    page = (tmp_path / "outputs" / "compare" / "compare.md").read_text()
+    assert f"A vote of all 3 runs answers 5 of {total} questions" in page
+
+
 def test_the_report_says_whether_the_difference_is_real(runs, do, tmp_path, capsys):
     control, run = (result["folder"] for result in runs)
     total = runs[0]["dev"]["total"]

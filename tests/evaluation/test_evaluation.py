@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from whence.evaluation.decoding import MAX_NEW, greedy_answers
 from whence.evaluation.exact_match import Score, always, exact_match, most_frequent, teacher_forced_matches
+from whence.evaluation.vote import vote
 from whence.models.attention.vanilla import VanillaAttention
 from whence.models.gpt import GPT
 from whence.models.layers import Stack
@@ -111,3 +112,16 @@ def test_another_number_of_predictions_is_refused():
 def test_london_is_25_of_500_on_the_real_questions(cs224n):
     gold = [line.split("\t")[1] for line in (cs224n / "birth_dev.tsv").read_text(encoding="utf-8").splitlines()]
     assert always("London", gold) == Score(25, 500)
+
+
+@pytest.mark.parametrize(
+    ("answers", "probabilities", "expected"),
+    [
+        (["Oslo", "Rome", "Rome"], [0.9, 0.1, 0.1], "Rome"),
+        (["Oslo", "Rome", "Paris"], [0.3, 0.4, 0.2], "Rome"),
+        (["Oslo", "Rome", "Rome", "Oslo"], [0.3, 0.4, 0.1, 0.3], "Oslo"),
+        (["Oslo"], [0.0], "Oslo"),
+    ],
+)
+def test_a_vote_goes_to_the_most_and_then_to_the_surest(answers, probabilities, expected):
+    assert vote(answers, probabilities) == expected

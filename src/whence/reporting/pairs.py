@@ -11,6 +11,8 @@ import numpy as np
 
 from whence.errors import DataError
 from whence.evaluation.comparison import Comparison, sentence
+from whence.evaluation.exact_match import Score, exact_match
+from whence.evaluation.vote import vote
 from whence.reporting.results import Prediction, read_predictions
 
 _EXAMPLES = 8
@@ -64,6 +66,13 @@ PAIR_HEADINGS = ("pair", "points", "95% interval", "p", "only one right")
 def read_answers(label: str, folders: Sequence[Path]) -> Answered:
     """The answers of a design's runs. Raises MissingInput or DataError where a run has none or they are damaged."""
     return Answered(label, tuple(tuple(read_predictions(folder)) for folder in folders))
+
+
+def voted(designs: Sequence[Answered]) -> Score:
+    """How many questions all their runs answer by a vote."""
+    runs = [run for design in designs for run in design.runs]
+    said = [vote([p.text for p in row], [p.probability for p in row]) for row in zip(*runs, strict=True)]
+    return exact_match(said, [p.gold for p in runs[0]])
 
 
 def pairs(designs: Sequence[Answered]) -> list[Pair]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from whence.errors import ConfigError
-from whence.reporting.pairs import PAIR_HEADINGS, Pair, pairs, read_answers
+from whence.reporting.pairs import PAIR_HEADINGS, Pair, pairs, read_answers, voted
 from whence.reporting.report import labels
 from whence.reporting.tables import markdown, show
 from whence.run import Run
@@ -32,12 +32,20 @@ def compare(run: Run) -> None:
             raise ConfigError(f"runs: {wanted} stands there twice, or holds the same model as another one")
     designs = [read_answers(label, folders) for label, folders in _designs(results).items()]
     found = pairs(designs)
+    said = [pair.says for pair in found]
+    if len(results) > 2:
+        score = voted(designs)
+        low, high = (100 * end for end in score.interval)
+        said.append(
+            f"A vote of all {len(results)} runs answers {score.correct} of {score.total} questions, "
+            f"{100 * score.accuracy:.1f}% (95% interval {low:.1f} to {high:.1f})."
+        )
     show("Compared on the same questions", PAIR_HEADINGS, [pair.cells() for pair in found])
-    for pair in found:
-        log.info("%s", pair.says)
+    for line in said:
+        log.info("%s", line)
     path = folder / "compare.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, _page(found).encode())
+    write_atomically(path, _page(found, said[len(found) :]).encode())
     log.info("%s", path)
 
 
@@ -54,13 +62,14 @@ def _designs(results: list[dict[str, Any]]) -> dict[str, list[Path]]:
     return designs
 
 
-def _page(found: list[Pair]) -> str:
+def _page(found: list[Pair], together: list[str]) -> str:
     lines = ["# Compared on the same questions", "", *markdown(PAIR_HEADINGS, [pair.cells() for pair in found]), ""]
     lines += [
         "Points are of accuracy; of single runs p is exact McNemar's and the last column counts the questions that "
         "only the first, and only the second, answered. Intervals: bootstrap over questions, Student's t over seeds.",
         "",
     ]
+    lines += [line for said in together for line in (f"**{said}**", "")]
     for pair in found:
         lines += [f"**{pair.says}**", ""]
         if examples := pair.examples():
