@@ -9,7 +9,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=PAD +
 
 
 def test_marks_come_first_and_characters_are_sorted():
-    vocab = CharVocab.from_text("cab", "Zürich")
+    vocab = CharVocab.from_text(["cab", "Zürich"])
     assert vocab.characters == PAD + MASK + "\nZabchirü"
     assert (vocab.characters[PAD_ID], vocab.characters[MASK_ID]) == (PAD, MASK)
 

@@ -32,10 +32,12 @@ class CharVocab:
         self._ids[self._codes] = np.arange(len(characters))
 
     @classmethod
-    def from_text(cls, *texts: str) -> CharVocab:
+    def from_text(cls, texts: Iterable[str]) -> CharVocab:
         """The vocabulary of the given texts. The newline is always in it, as in the course, where it ends documents."""
-        characters = {"\n"}.union(*texts) - {PAD, MASK}
-        return cls(PAD + MASK + "".join(sorted(characters)))
+        characters = {"\n"}
+        for text in texts:
+            characters.update(text)
+        return cls(PAD + MASK + "".join(sorted(characters - {PAD, MASK})))
 
     def __len__(self) -> int:
         return len(self.characters)

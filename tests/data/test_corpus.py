@@ -1,10 +1,19 @@
 """Every kind of bad input is told with file and line, or read as it stands; none is altered in silence."""
 
 import logging
+import pickle
+import tempfile
+import tracemalloc
+from pathlib import Path
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from whence.data.corpus import Question, build_vocab, read_documents, read_questions
+from whence.data.lines import Lines
+from whence.data.text import read_lines
 from whence.errors import DataError, MissingInput
 from whence.vocab import MASK, PAD, CharVocab
 
@@ -33,7 +42,7 @@ def documents(tmp_path):
     def read(content):
         path = tmp_path / "wiki.txt"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return read_documents(path, key="data.dir")
+        return list(read_documents(path, key="data.dir"))
 
     return read
 
@@ -106,6 +115,49 @@ def test_inputs_only_where_no_row_has_a_tab(rows):
 
 def test_line_separators_other_than_newline_do_not_split(documents):
     assert documents("Anna. A\u2028B\u0085C .\n") == ["Anna. A\u2028B\u0085C ."]
+
+
+TEXTS = st.lists(st.text("Aé\u20ac\U0001d11e .", max_size=12), min_size=1, max_size=40).filter(any)
+
+
+@given(lines=TEXTS, ends=st.sampled_from(["\n", "\r\n"]), start=st.sampled_from(["", "\ufeff"]), last=st.booleans())
+def test_lines_read_one_by_one_are_those_read_at_once(lines, ends, start, last):
+    with tempfile.TemporaryDirectory() as folder, mock.patch("whence.data.text._PART", 16):
+        path = Path(folder) / "text"
+        path.write_bytes((start + ends.join(lines) + ends * last).encode())
+        if not path.read_bytes().strip():
+            return
+        expected = read_lines(path, key="data.dir")
+        found = Lines(path, key="data.dir", wanted=len)
+        assert list(found) == [found[i] for i in range(len(found))] == [line for line in expected if line]
+        assert found[:3] == list(found)[:3]
+        assert found.skipped == expected.count("")
+        assert list(pickle.loads(pickle.dumps(found))) == list(found)
+
+
+def test_a_file_that_changes_in_use_is_noticed_and_one_that_is_replaced_is_not_read(tmp_path):
+    path = tmp_path / "wiki.txt"
+    path.write_text("Anna. Born .\nBo. Born .\n")
+    documents = read_documents(path, key="data.dir")
+    (tmp_path / "new").write_text("Someone else altogether .\n")
+    (tmp_path / "new").rename(path)
+    assert documents[1] == "Bo. Born ."
+    documents = read_documents(path, key="data.dir")
+    path.write_text("A .\n")
+    with pytest.raises(DataError, match="changed while it was in use"):
+        documents[0]
+
+
+def test_lines_take_twelve_bytes_each(tmp_path):
+    path = tmp_path / "wiki.txt"
+    path.write_text("Anna. Born in Rome, and a good deal more is known of her .\n" * 100_000)
+    tracemalloc.start()
+    documents = read_documents(path, key="data.dir")
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(documents) == 100_000
+    assert kept < 1.5e6
+    assert peak < 40e6  # some megabytes of the file at a time, whatever its size
 
 
 def test_documents_that_are_too_short_are_counted(documents, caplog):

@@ -8,7 +8,7 @@ from whence.data.questions import encode_prompt, encode_row
 from whence.vocab import MASK, PAD_ID, CharVocab
 
 DOCUMENTS = [f"Name {number}. Born in {number * 7919} and so on and on ." for number in range(50)]
-VOCAB = CharVocab.from_text(*DOCUMENTS)
+VOCAB = CharVocab.from_text(DOCUMENTS)
 
 
 def dataset(seed=0, documents=DOCUMENTS):
@@ -78,7 +78,7 @@ def test_input_and_target_are_shifts_of_one_string():
 
 
 def test_question_rows_score_the_place_and_the_closing_mask_only():
-    vocab = CharVocab.from_text("Where was Zoë born?", "Łódź")
+    vocab = CharVocab.from_text(["Where was Zoë born?", "Łódź"])
     row = Question("Where was Zoë born?", "Łódź", 1)
     inputs, targets = encode_row(row, vocab)
     assert vocab.decode(inputs) == f"Where was Zoë born?{MASK}Łódź"

@@ -5,7 +5,8 @@ import pytest
 
 from whence.data.corpus import text_file
 from whence.data.datasets import WindowDataset
-from whence.data.modules import BirthPlaceData, TextData
+from whence.data.modules import BirthPlaceData
+from whence.data.pretraining import TextData
 from whence.errors import ConfigError, DataError, MissingInput
 
 TEXT = "To be, or not to be, that is the question:\nWhether 'tis nobler in the mind to suffer\n" * 20

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from whence.data.corruption import MIN_LENGTH
+from whence.data.lines import Lines
 from whence.data.text import read_lines, refuse
 from whence.errors import ConfigError, DataError
 from whence.vocab import CharVocab, describe
@@ -80,17 +82,18 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_documents(path: Path, *, key: str) -> list[str]:
+def read_documents(path: Path, *, key: str) -> Lines:
     """The documents of a pretraining file, one a line. Blank and too short ones are left out, and counted in the log.
 
     Raises DataError when nothing is left.
     """
-    lines = read_lines(path, key=key)
-    documents = [line for line in lines if len(line.strip()) >= MIN_LENGTH]
+    documents = Lines(path, key=key, wanted=lambda line: len(line.strip()) >= MIN_LENGTH)
     if not documents:
         raise DataError(f"{path}: no document has {MIN_LENGTH} characters or more; expected one document a line")
-    if skipped := len(lines) - len(documents):
-        log.warning("%s: skipped %d blank or very short lines (under %d characters)", path, skipped, MIN_LENGTH)
+    if documents.skipped:
+        log.warning(
+            "%s: skipped %d blank or very short lines (under %d characters)", path, documents.skipped, MIN_LENGTH
+        )
     return documents
 
 
@@ -108,9 +111,9 @@ def read_text(path: Path, *, key: str) -> str:
     return "\n".join(read_lines(path, key=key)) + "\n"
 
 
-def build_vocab(documents: list[str], path: Path, *, limit: int = 5000) -> CharVocab:
+def build_vocab(documents: Iterable[str], path: Path, *, limit: int = 5000) -> CharVocab:
     """The vocabulary of the pretraining text. Raises DataError beyond `limit` characters: not a text in letters."""
-    vocab = CharVocab.from_text(*documents)
+    vocab = CharVocab.from_text(documents)
     if len(vocab) > limit:
         raise DataError(f"{path}: {len(vocab)} different characters, expected at most {limit}; is it the right file?")
     return vocab

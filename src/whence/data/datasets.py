@@ -23,8 +23,6 @@ from whence.data.questions import encode_row
 from whence.data.randomness import EpochDraws, permutation
 from whence.vocab import PAD_ID, CharVocab
 
-_PART = 8192  # documents
-
 Index = tuple[int, int]  # (epoch, number of the sample)
 Sequences = tuple[np.ndarray, np.ndarray]  # input and target ids, both (T,)
 Corruption = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -49,23 +47,17 @@ class DocumentDataset(Dataset[tuple[int, Sequences]]):
     """Documents under a corruption; sample (epoch, i) is document i corrupted with the draws of (seed, epoch, i)."""
 
     def __init__(self, documents: Sequence[str], vocab: CharVocab, corruption: Corruption, seed: int) -> None:
-        lengths = np.fromiter((len(d) for d in documents), dtype=np.int64, count=len(documents))
-        self._ends = np.cumsum(lengths)
-        self._starts = self._ends - lengths
-        self._ids = np.empty(self._ends[-1], dtype=np.uint16)
-        for first in range(0, len(documents), _PART):  # what encoding needs besides is that of a part
-            part = "".join(documents[first : first + _PART])
-            self._ids[self._starts[first] :][: len(part)] = vocab.encode(part)
+        self._documents = documents
+        self._vocab = vocab
         self._corruption = corruption
         self._draws = EpochDraws(seed, "corruption", len(documents))
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._documents)
 
     def __getitem__(self, index: Index) -> tuple[int, Sequences]:
         epoch, number = index
-        document = self._ids[self._starts[number] : self._ends[number]]
-        sequence = self._corruption(document, self._draws(epoch, number))
+        sequence = self._corruption(self._vocab.encode(self._documents[number]), self._draws(epoch, number))
         return number, (sequence[:-1], sequence[1:])
 
 

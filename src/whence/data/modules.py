@@ -7,38 +7,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import Dataset
 
-from whence.data.corpus import (
-    Corpus,
-    CorpusFiles,
-    Question,
-    TextFile,
-    build_vocab,
-    read_documents,
-    read_questions,
-    read_text,
-)
-from whence.data.datasets import (
-    Batch,
-    Corruption,
-    DocumentDataset,
-    KeyedBatches,
-    NameAnchoredDataset,
-    QuestionDataset,
-    StatelessLoader,
-    WindowDataset,
-    collate,
-    steps_per_epoch,
-)
+from whence.data.corpus import Corpus, CorpusFiles, Question, build_vocab, read_documents, read_questions
+from whence.data.datasets import Batch, KeyedBatches, QuestionDataset, StatelessLoader, collate, steps_per_epoch
 from whence.data.documents import opening_name
-from whence.data.names import FRAMES, NameAnchored
-from whence.data.people import asked_name, withheld_names
+from whence.data.lines import Lines
+from whence.data.people import withheld_names
 from whence.data.randomness import permutation
-from whence.errors import ConfigError, DataError
-from whence.vocab import CharVocab, describe
+from whence.errors import ConfigError
+from whence.vocab import CharVocab
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +62,10 @@ class CorpusData(pl.LightningDataModule):
         raise NotImplementedError
 
     @property
-    def documents(self) -> list[str]:
+    def documents(self) -> Lines:
         return read_documents(self.corpus.documents, key=self.corpus.key)
 
-    def to_read(self, documents: list[str]) -> list[str]:
+    def to_read(self, documents: Sequence[str]) -> Sequence[str]:
         """The documents to pretrain on: all but those of the withheld people."""
         withheld = withheld_names(self.corpus) if isinstance(self.corpus, CorpusFiles) else set()
         return [d for d in documents if opening_name(d) not in withheld] if withheld else documents
@@ -144,94 +123,6 @@ class CorpusData(pl.LightningDataModule):
         """Where the samples of a batch stand, for an error message."""
         shown = ", ".join(str(n + 1) for n in sorted(numbers)[:8])
         return f"{self.source} samples {shown}{', ...' if len(numbers) > 8 else ''}"
-
-
-class SpanCorruptionData(CorpusData):
-    """Pretraining: the documents under span corruption."""
-
-    def __init__(self, *, corruption: Corruption, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        self.corruption = corruption
-
-    def read(self) -> None:
-        documents = self.documents
-        self.source = self.corpus.documents
-        self.vocab = build_vocab(documents, self.source)
-        self.dataset = DocumentDataset(self.to_read(documents), self.vocab, self.corruption, self.seed)
-
-
-class NameAnchoredData(CorpusData):
-    """Pretraining: samples that hang what the documents say on their names.
-
-    Where some spans are likelier to be hidden than others, the training rows say which (their people's documents only
-    through what is alike in all of them: `data/chooser.py`).
-    """
-
-    corpus: CorpusFiles
-
-    def __init__(self, *, corpus: Corpus, samples: NameAnchored, **options: object) -> None:
-        super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
-        if not isinstance(corpus, CorpusFiles):
-            raise ConfigError("pretraining: names are learned from documents about people; use data=cs224n")
-        self.samples = samples
-
-    def read(self) -> None:
-        documents = self.documents
-        self.source = self.corpus.documents
-        self.vocab = build_vocab(documents, self.source)
-        if unknown := self.vocab.unknown("".join(FRAMES).replace("{}", "")):
-            raise DataError(
-                f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
-                "use pretraining=spans"
-            )
-        rows = self.questions(self.corpus.train) if self.samples.likely else []
-        answers = {asked_name(row.text): row.answer or "" for row in rows}
-        self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, answers, self.seed)
-
-
-class TextData(CorpusData):
-    """Pretraining on a text as it is: windows of block_size characters, each one's next to be predicted.
-
-    Held out: up to 256 windows, evenly spread over the end of the text.
-    """
-
-    WINDOWS = 256
-
-    def __init__(self, *, corpus: Corpus, **options: object) -> None:
-        super().__init__(corpus=corpus, **options)  # type: ignore[arg-type]
-        if not isinstance(corpus, TextFile):
-            raise ConfigError(
-                "pretraining: windows are cut from one text: data=text data.path=FILE; or pretraining=spans"
-            )
-        self.longest = self.block_size
-        self.share = corpus.validation
-
-    def read(self) -> None:
-        self.source = self.corpus.documents
-        text = read_text(self.source, key=self.corpus.key)
-        self.vocab = build_vocab([text], self.source)
-        kept = len(text) * self.share // 100
-        ids = self.vocab.encode(text).astype(np.uint16)
-        self._parts = ids[: len(ids) - kept], ids[len(ids) - kept :]
-        shortest = min(len(part) for part in (self._parts if self.share else self._parts[:1]))
-        if shortest <= self.longest:
-            raise DataError(
-                f"{self.source}: {len(text)} characters are too few: a part of {shortest} holds no window of "
-                f"model.block_size={self.block_size} and its next character; expected a longer text or a smaller block"
-            )
-        self._cut()
-
-    def fit(self, positions: int) -> None:
-        self.longest = min(self.longest, positions)
-        self._cut()
-
-    def _cut(self) -> None:
-        train, held_out = self._parts
-        self.dataset = WindowDataset(train, self.longest)
-        if self.share:
-            windows = WindowDataset(held_out, self.longest)
-            starts = np.linspace(0, len(windows) - 1, min(self.WINDOWS, -(-len(windows) // self.longest)))
-            self.held_out = collate([windows[0, int(start)] for start in starts], longest=self.longest)
 
 
 class BirthPlaceData(CorpusData):
