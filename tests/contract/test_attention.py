@@ -147,18 +147,22 @@ def test_packed_positions_give_what_padded_ones_give(name):
     model = build(name, **{"model.dropout": 0}).double()
     rows = ragged()
     targets = rows.roll(-1, 1).masked_fill(rows == PAD_ID, PAD_ID)
+    targets[0, :7] = targets[2, 3] = PAD_ID  # read, and not scored
     gradients = []
-    for layout in (Layout.padded(rows), Layout.packed(rows)):
+    kept = model(rows)
+    for layout, here in (
+        (Layout.padded(rows), rows == rows),
+        (Layout.packed(rows), rows != PAD_ID),
+        (Layout.packed(rows, targets), targets != PAD_ID),
+    ):
         model.zero_grad()
         logits = model(rows, layout)
-        if layout.index is None:
-            kept = logits[rows != PAD_ID]
-        else:
-            assert torch.allclose(logits, kept, atol=1e-10)
-        next_character_loss(logits, layout.gather(targets)).backward()
+        assert torch.allclose(logits, kept if layout.index is None else kept[here], atol=1e-10)
+        next_character_loss(logits, layout.only_asked(layout.gather(targets))).backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None])
-    for padded, packed in zip(*gradients, strict=True):
+    for padded, packed, asked in zip(*gradients, strict=True):
         assert torch.allclose(padded, packed, atol=1e-10)
+        assert torch.allclose(padded, asked, atol=1e-10)
 
 
 @torch.no_grad()

@@ -1,5 +1,8 @@
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from whence.data.corpus import Question
 from whence.data.corruption import SpanCorruption
@@ -85,3 +88,25 @@ def test_question_rows_score_the_place_and_the_closing_mask_only():
     assert vocab.decode(targets[targets != PAD_ID]) == f"Łódź{MASK}"
     assert (targets[: len(encode_prompt(row.text, vocab)) - 1] == PAD_ID).all()
     assert len(QuestionDataset([row], vocab)) == 1
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
+def test_parts_by_length_hold_every_sample_once_and_no_more_padding(lengths):
+    samples = [(number, (np.arange(2, 2 + n), np.arange(3, 3 + n))) for number, n in enumerate(lengths)]
+    whole = collate(samples)
+    parts = whole.by_length()
+    assert sorted(number for part in parts for number in part.numbers.tolist()) == list(range(len(lengths)))
+    assert sum(part.inputs.shape[0] * part.inputs.shape[1] ** 2 for part in parts) <= whole.inputs.shape[1] ** 2 * len(
+        lengths
+    )
+    for part in parts:
+        for number, inputs, targets in zip(part.numbers.tolist(), part.inputs, part.targets, strict=True):
+            assert torch.equal(inputs[inputs != PAD_ID], torch.from_numpy(samples[number][1][0]))
+            assert torch.equal(targets[targets != PAD_ID], torch.from_numpy(samples[number][1][1]))
+
+
+def test_a_few_long_samples_are_parted_from_many_short_ones():
+    samples = [(n, (np.full(size, 5), np.full(size, 5))) for n, size in enumerate([20, 110, 20, 20, 20, 20, 100])]
+    assert [part.numbers.tolist() for part in collate(samples).by_length()] == [[1, 6], [0, 2, 3, 4, 5]]
+    assert len(collate(samples[:1]).by_length()) == 1
+    assert len(collate([samples[0]] * 9).by_length()) == 1

@@ -23,6 +23,8 @@ from whence.data.questions import encode_row
 from whence.data.randomness import EpochDraws, permutation
 from whence.vocab import PAD_ID, CharVocab
 
+_WORTH_PARTING = 0.6  # of the pairs of positions, at most, are left
+
 Index = tuple[int, int]  # (epoch, number of the sample)
 Sequences = tuple[np.ndarray, np.ndarray]  # input and target ids, both (T,)
 Corruption = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -38,6 +40,21 @@ class Batch:
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
         return Batch(*(t.to(device, non_blocking=non_blocking) for t in (self.inputs, self.targets, self.numbers)))
+
+    def by_length(self) -> list[Batch]:
+        """The longer and the shorter samples apart, where that leaves far fewer pairs of positions to attend to."""
+        lengths, order = (self.inputs != PAD_ID).sum(dim=1).sort(descending=True)
+        count = len(order)
+        longer = torch.arange(1, count)
+        pairs = longer * lengths[0] ** 2 + (count - longer) * lengths[1:] ** 2
+        if count < 2 or pairs.min() > _WORTH_PARTING * count * lengths[0] ** 2:
+            return [self]
+        cut = int(pairs.argmin()) + 1
+        widths = int(lengths[0]), int(lengths[cut])
+        return [
+            Batch(self.inputs[rows, :width], self.targets[rows, :width], self.numbers[rows])
+            for rows, width in zip((order[:cut], order[cut:]), widths, strict=True)
+        ]
 
     def pin_memory(self) -> Batch:
         return Batch(*(t.pin_memory() for t in (self.inputs, self.targets, self.numbers)))

@@ -64,7 +64,8 @@ class GPT(nn.Module):
     def forward(self, ids: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
         """Logits of the next character at each position, (B, T, V), for ids (B, T), T <= max_length.
 
-        With a packed layout, of its positions alone, (N, V). Raises ValueError for longer sequences.
+        With a packed layout, of its positions alone, (N, V), or of those it asks for, (M, V). Raises ValueError for
+        longer sequences.
         """
         layout = Layout.padded(ids) if layout is None else layout
         return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)))

@@ -35,7 +35,12 @@ class Block(nn.Module):
         self.mlp = mlp(shape)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        x = x + self.attn(self.ln1(x), layout)
+        return self.think(self.mix(x, layout))
+
+    def mix(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+        return x + self.attn(self.ln1(x), layout)
+
+    def think(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.mlp(self.ln2(x))
 
 
@@ -45,7 +50,7 @@ class Layers(nn.Module):
     max_length: int
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """Causally, (B, T, C) to (B, T, C)."""
+        """Causally, (B, T, C) to (B, T, C), or to the positions that are asked for."""
         raise NotImplementedError
 
     def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
@@ -63,9 +68,11 @@ class Stack(Layers):
         self.max_length = min(block.attn.max_length for block in blocks)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        for block in self.blocks:
+        *others, last = self.blocks
+        assert isinstance(last, Block)
+        for block in others:
             x = block(x, layout)
-        return x
+        return last.think(layout.only_asked(last.mix(x, layout)))
 
     def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
         shown = []

@@ -5,9 +5,11 @@
               position alone is done to no padding; `spread` and `gather` go to (B, T, C) and back for attention
     continued x is (B, T, C), T new positions after `start` earlier ones, whose keys and values the cache holds
 
+Where `asked` names some positions, the layers end with those alone, (M, C), since no other needs its logits.
+
 Variants that take their heads by `Attention.heads` and what they keep of each position by `recall` serve all three.
 
-Legend of shapes: B batch, T new positions, S = start + T all positions, N packed positions, C width.
+Legend of shapes: B batch, T new positions, S = start + T all positions, N packed positions, M asked ones, C width.
 """
 
 from __future__ import annotations
@@ -49,13 +51,17 @@ class Cache:
 
 @dataclass(frozen=True)
 class Layout:
-    """marks: (B, S) booleans, where MASK stands. index: (N,) places of packed positions in the flattened (B T)."""
+    """marks: (B, S) booleans, where MASK stands. index: (N,) places of packed positions in the flattened (B T).
+
+    asked: (M,) places in x, flattened to (N, C), of the positions whose logits are asked for; None for all of them.
+    """
 
     batch: int
     length: int
     marks: torch.Tensor
     start: int = 0
     index: torch.Tensor | None = None
+    asked: torch.Tensor | None = None
     cache: Cache | None = None
 
     @classmethod
@@ -63,11 +69,17 @@ class Layout:
         return cls(*ids.shape, marks=ids == MASK_ID)  # type: ignore[misc]
 
     @classmethod
-    def packed(cls, ids: torch.Tensor) -> Layout:
-        """Of the positions of ids, (B, T), that are not PAD; as they are, where none is."""
+    def packed(cls, ids: torch.Tensor, targets: torch.Tensor | None = None) -> Layout:
+        """Of the positions of ids, (B, T), that are not PAD; as they are, where none is.
+
+        targets: (B, T); where they are PAD, logits are not asked for.
+        """
         index = (ids != PAD_ID).flatten().nonzero()[:, 0]
         layout = cls.padded(ids)
-        return layout if len(index) == ids.numel() else replace(layout, index=index)
+        layout = layout if len(index) == ids.numel() else replace(layout, index=index)
+        if targets is None:
+            return layout
+        return replace(layout, asked=(layout.gather(targets) != PAD_ID).flatten().nonzero()[:, 0])
 
     @classmethod
     def continued(cls, ids: torch.Tensor, cache: Cache) -> Layout:
@@ -92,6 +104,12 @@ class Layout:
     def gather(self, x: torch.Tensor) -> torch.Tensor:
         """(B, T, ...) as this layout has it."""
         return x if self.index is None else x.flatten(0, 1)[self.index]
+
+    def only_asked(self, x: torch.Tensor) -> torch.Tensor:
+        """Of x, (B, T, ...) or packed (N, ...), the positions asked for, (M, ...); x itself where all are."""
+        if self.asked is None:
+            return x
+        return (x if self.index is not None else x.flatten(0, 1))[self.asked]
 
     def spread(self, x: torch.Tensor) -> torch.Tensor:
         """x as (B, T, C), zeros where nothing is packed."""

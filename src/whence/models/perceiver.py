@@ -107,7 +107,7 @@ class PerceiverStack(Layers):
         if inner.length:
             z = latents + self.down(self.down_ln1(latents), inner, reads)
             latents = self.middle(z + self.down_mlp(self.down_ln2(z)), inner)
-        out = x + self.up(x, layout, self._up(latents, inner, layout))
+        out = layout.only_asked(x + self.up(x, layout, self._up(latents, inner, layout)))
         return out + self.up_mlp(self.up_ln2(out))
 
     def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:

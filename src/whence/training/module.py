@@ -63,12 +63,24 @@ class LanguageModel(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         self._numbers = batch.numbers
-        layout = Layout.packed(batch.inputs) if self.packed else Layout.padded(batch.inputs)
-        loss = next_character_loss(self.model(batch.inputs, layout), layout.gather(batch.targets))
+        loss = self.loss(batch)
         if not torch.isfinite(loss):
             raise TrainingError(self._not_finite("loss", loss.item()))
         self.log("train/loss", loss.detach())
         return loss
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean cross-entropy over the targets of a batch."""
+        parts = batch.by_length() if self.packed else [batch]
+        logits, targets = zip(*map(self._predict, parts), strict=True)
+        return next_character_loss(torch.cat(logits), torch.cat(targets))
+
+    def _predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits, (M, V), with their targets, (M,)."""
+        if self.packed:
+            layout = Layout.packed(batch.inputs, batch.targets)
+            return self.model(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets))
+        return self.model(batch.inputs).flatten(0, 1), batch.targets.flatten()
 
     def configure_gradient_clipping(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
