@@ -55,8 +55,8 @@ def speeds(kind: str, folder: Path, into: Path, precision: str, sizes: Sizes) ->
     return {"pretraining, documents/s": trained("pretrain"), "finetuning, questions/s": trained("finetune")}
 
 
-def others(kind: str, folder: Path, into: Path, sizes: Sizes) -> dict[str, tuple[Side, Side]]:
-    """What does not depend on the precision of training."""
+def others(kind: str, folder: Path, into: Path, sizes: Sizes, *, quick: bool) -> dict[str, tuple[Side, Side]]:
+    """What does not depend on the precision of training: answers, and unless it must be quick the first step."""
     ours, asked = Ours(kind, folder, into, "32-true"), Textbook(kind, folder)
     model, questions, data, spec = ours.asked()
     asked.model.load_state_dict(to_course(model.state_dict(), spec))
@@ -67,13 +67,13 @@ def others(kind: str, folder: Path, into: Path, sizes: Sizes) -> dict[str, tuple
         assert said == answer_all(model, few, data)[0], f"{kind}: the two give other answers"
         return speed
 
-    return {
-        "answers/s": (their_answers, lambda: answer_all(model, questions, data)[1]),
-        "first steps a minute": (
+    found: dict[str, tuple[Side, Side]] = {"answers/s": (their_answers, lambda: answer_all(model, questions, data)[1])}
+    if not quick:
+        found["first steps a minute"] = (
             lambda: 60 / Textbook.first_step(kind, folder, sizes.batch),
             lambda: 60 / ours.first_step(sizes.batch),
-        ),
-    }
+        )
+    return found
 
 
 def measure(sides: tuple[Side, Side], rounds: int) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one design, small batches: under a minute")
+    parser.add_argument("--quick", action="store_true", help="one design, small batches, speeds alone: under a minute")
     parser.add_argument("--data", type=Path, help="folder with the course's corpus; the built-in one if left out")
     parser.add_argument("--variants", nargs="+", default=["vanilla", "synthesizer", "rope", "perceiver"])
     parser.add_argument("--precision", nargs="+", default=["32-true"])
@@ -147,20 +147,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.disable(logging.WARNING)
     sizes, variants, rounds = Sizes(4, chosen.batch, 8), chosen.variants, chosen.rounds
     if chosen.quick:
-        sizes, variants, rounds = Sizes(4, 16, 2), variants[:1], 1
+        sizes, variants, rounds = Sizes(3, 16, 2), variants[:1], 1
     rows = []
     with tempfile.TemporaryDirectory() as into:
-        folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=17)  # as large as the course's
+        # As large as the course's; quick ones ask fewer questions.
+        folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=5 if chosen.quick else 17)
         for kind in variants:
-            found = {("32-true", what): sides for what, sides in others(kind, folder, Path(into), sizes).items()}
+            rest = others(kind, folder, Path(into), sizes, quick=chosen.quick)
+            found = {("32-true", what): sides for what, sides in rest.items()}
             for precision in chosen.precision:
                 pairs = speeds(kind, folder, Path(into), precision, sizes)
                 found |= {(precision, what): sides for what, sides in pairs.items()}
             for (precision, what), sides in sorted(found.items(), key=lambda item: item[0][1], reverse=True):
                 rows.append({"design": kind, "precision": precision, "what": what} | measure(sides, rounds))
-        named = {"design": variants[0], "precision": "32-true", "what": "peak memory, MB"}
-        rows.append(named | peak_memory(variants[0], folder, sizes.batch))
-        grown = [] if chosen.quick else growth(Path(into), sizes.batch, sizes.steps)
+        grown = []
+        if not chosen.quick:
+            named = {"design": variants[0], "precision": "32-true", "what": "peak memory, MB"}
+            rows.append(named | peak_memory(variants[0], folder, sizes.batch))
+            grown = growth(Path(into), sizes.batch, sizes.steps)
     show("Side by side", HEADINGS, [_cells(row) for row in rows], right_from=3)
     for row in grown:
         print(
