@@ -1,5 +1,7 @@
 """Our Muon against torch's, and its orthogonal steps against a singular value decomposition."""
 
+import math
+
 import pytest
 import torch
 
@@ -47,6 +49,16 @@ def test_a_step_is_nearly_orthogonal_and_keeps_its_directions(shape, monkeypatch
     assert (core - torch.diag_embed(singular)).abs().max() < 1e-3, "directions are kept"
     assert singular.min() > 0.6
     assert singular.max() < 1.3
+
+
+@pytest.mark.parametrize("small", [1, 1e-2, 1e-5])
+def test_wide_matrices_by_their_gram_matrix_are_what_they_are_directly(small):
+    torch.manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(3, size, 32, dtype=torch.float64))[0] for size in (32, 128))
+    x = left @ torch.diag_embed(torch.logspace(0, math.log10(small), 32, dtype=torch.float64).expand(3, -1)) @ right.mT
+    x = x / x.norm(dim=(-2, -1), keepdim=True)
+    assert torch.allclose(muon._by_gram(x), muon._directly(x), atol=1e-8)
+    assert torch.allclose(muon._by_gram(x.float()).double(), muon._directly(x), atol=2e-3)
 
 
 def test_a_state_is_taken_up_again():

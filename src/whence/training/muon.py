@@ -69,8 +69,29 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     x = matrices.mT if tall else matrices
     x = x.bfloat16() if fast_in_bfloat16(x.device) else x
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    # In bfloat16 the products of Gram matrices alone would lose what is small.
+    wide = x.shape[-1] >= 2 * x.shape[-2] and x.dtype != torch.bfloat16
+    x = _by_gram(x) if wide else _directly(x)
+    return x.mT if tall else x
+
+
+def _directly(x: torch.Tensor) -> torch.Tensor:
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return x
+
+
+def _by_gram(x: torch.Tensor) -> torch.Tensor:
+    """The same, (N, A, B): all factors of the iteration are polynomials of x x^T and A by A, so that x is needed only
+    before and after. Nearly half the products where B is four times A."""
+    a, b, c = COEFFICIENTS
+    gram = x @ x.mT
+    whole = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device).expand_as(gram)
+    for _ in range(ITERATIONS):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        whole = factor @ whole
+        gram = factor @ gram @ factor
+    return whole @ x
