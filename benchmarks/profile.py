@@ -1,7 +1,8 @@
 """Where a pretraining step goes on this processor: `python -m benchmarks.profile [key=value ...]`.
 
-Takes a configuration as train.py does and prints the time of each kind of operation in a step, and the floor: the
-products of matrices with weights, forward and back, at the rate at which this machine multiplies such matrices.
+Takes a configuration as train.py does (in float32, packed, without clipping) and prints the time of each kind of
+operation in a step, and the floor: the products of matrices with weights, forward and back, at the rate at which this
+machine multiplies such matrices.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ KINDS = {"matrix products": ("mm",), "attention": ("scaled_dot_product",)}  # by
 
 def main(overrides: list[str]) -> int:
     run = prepare(compose(["stage=pretrain", *overrides]), overrides)
+    torch.set_num_threads(run.config.trainer.threads or torch.get_num_threads())
     data = load_data(run)
-    data.plan(2 * STEPS, lambda: 0)
+    data.plan(STEPS, lambda: 0)
     model = build_model(run, data, None)
     optimizer = build.build(run.plain["optimizer"], path="optimizer", model=model)
     module = LanguageModel(
@@ -38,7 +40,7 @@ def main(overrides: list[str]) -> int:
     seconds = {"forward": 0.0, "backward": 0.0, "optimizer": 0.0}
 
     def steps() -> None:
-        for batch in batches[:STEPS]:
+        for batch in batches:
             marks = [time.perf_counter()]
             loss = module.loss(batch)
             marks.append(time.perf_counter())
@@ -62,16 +64,16 @@ def main(overrides: list[str]) -> int:
         for kind, parts in KINDS.items():
             if any(part in event.key for part in parts):
                 spent[kind] += event.self_cpu_time_total / 1e6 / STEPS
-    characters = sum(int((batch.inputs != PAD_ID).sum()) for batch in batches[:STEPS]) / STEPS
+    characters = sum(int((batch.inputs != PAD_ID).sum()) for batch in batches) / STEPS
     with FlopCounterMode(display=False) as counted:
-        for batch in batches[:STEPS]:
+        for batch in batches:
             module.loss(batch).backward()
     products = {torch.ops.aten.mm, torch.ops.aten.addmm}
     operations = sum(n for kind, n in counted.get_flop_counts()["Global"].items() if kind in products) / STEPS
     rate = _rate(int(characters), run.config.model.n_embd)
     floor = operations / rate
     rows = [(name, f"{1000 * value:.0f}") for name, value in {**steps_seconds, **spent, "a step": whole}.items()]
-    rows.append((f"floor: {operations / 1e9:.0f} GFLOP at {rate / 1e9:.0f} GFLOP/s", f"{1000 * floor:.0f}"))
+    rows.append((f"floor: {operations / 1e9:.3g} GFLOP at {rate / 1e9:.0f} GFLOP/s", f"{1000 * floor:.0f}"))
     show(f"{characters:,.0f} real characters a step", ("what", "ms"), rows, right_from=1)
     return 0
 

@@ -12,7 +12,7 @@ import torch
 from whence.cli import one_line
 from whence.config.compose import compose
 from whence.config.groups import CONF, options
-from whence.errors import WhenceError
+from whence.errors import DataError, WhenceError
 from whence.run import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -261,12 +261,28 @@ def test_data_that_changed_is_noticed(do, course):
     with pytest.raises(WhenceError, match="made from another dev than there is now"):
         do("stage=finetune", *words)
     assert do("stage=evaluate", *words)["dev"]["total"] == 3
+    do("stage=pretrain", "recipe=recall", *words)
+    train = course / "birth_places_train.tsv"
+    train.write_text("".join(train.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(WhenceError, match="made from another train"):
+        do("stage=pretrain", "recipe=recall", *words)
+    with pytest.raises(WhenceError, match="was made from another train file"):
+        do("stage=finetune", "recipe=recall", *words)
     wiki = course / "wiki.txt"
     wiki.write_text(wiki.read_text().replace("London", "Mondon") + "London Paris .\n")
     with pytest.raises(WhenceError, match="made from another documents"):
         do("stage=pretrain", *words)
-    with pytest.raises(WhenceError, match="was made from other documents"):
+    with pytest.raises(WhenceError, match="was made from another documents file"):
         do("stage=finetune", *words, "rerun=true")
+
+
+def test_what_a_worker_process_refuses_is_one_line():
+    told = (
+        "Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+        '  File "lines.py", line 1, in f\nwhence.errors.DataError: wiki.txt: changed while it was in use'
+    )
+    assert one_line(DataError(told)) == "wiki.txt: changed while it was in use"
+    assert one_line(DataError("two\nlines")) == "two lines"
 
 
 def test_a_result_of_weights_that_are_gone_is_not_reported(do):

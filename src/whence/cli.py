@@ -123,7 +123,9 @@ def one_line(error: BaseException) -> str:
     """An error in one line; one that is no fault of the user's says how to see more."""
     ours = _as_ours(error)
     if isinstance(ours, WhenceError):
-        return " ".join(str(ours).split("\n"))
+        said = str(ours).strip().split("\n")
+        # What a loader's process raised comes with its traceback; the last line has the error itself.
+        return said[-1].partition(": ")[2] if said[0].startswith("Caught ") else " ".join(said)
     text = str(error).strip().splitlines()
     return (
         f"{type(error).__name__}: {text[0] if text else ''} (a defect of whence or its set-up; debug=true shows where)"

@@ -1,6 +1,7 @@
 """What every attention variant must be. Each YAML in conf/model/attention is taken by itself: a new variant is one file
 of Python and one of YAML, and this suite finds it."""
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -14,7 +15,7 @@ from whence.data.questions import encode_prompt, encode_row
 from whence.evaluation.decoding import greedy_answers
 from whence.models.gpt import GPT
 from whence.models.layout import Layout
-from whence.training.module import next_character_loss
+from whence.training.module import LanguageModel, next_character_loss
 from whence.vocab import MASK_ID, PAD_ID, CharVocab
 
 BLOCK = 32
@@ -163,6 +164,25 @@ def test_packed_positions_give_what_padded_ones_give(name):
     for padded, packed, asked in zip(*gradients, strict=True):
         assert torch.allclose(padded, packed, atol=1e-10)
         assert torch.allclose(padded, asked, atol=1e-10)
+
+
+@pytest.mark.parametrize("lengths", [(20, 4, 3, 4, 2, 4, 3, 4), (4, 4, 4)], ids=["two parts", "no padding"])
+def test_the_loss_of_a_packed_batch_is_that_of_the_padded_one(name, lengths):
+    model = build(name, **{"model.dropout": 0}).double()
+    rows = [ids(length, rows=1)[0].numpy() for length in lengths]
+    samples = [(n, (row, np.where(np.arange(len(row)) < n % 3, PAD_ID, row[::-1]))) for n, row in enumerate(rows)]
+    batch = collate(samples, longest=max(lengths))
+    assert len(batch.by_length()) == 1 + (len(set(lengths)) > 1)
+    found = []
+    for packed in (False, True):
+        module = LanguageModel(
+            model=model, spec={}, vocab=VOCAB, seed=0, optimizer=None, factor=lambda step: 1.0, packed=packed
+        )
+        model.zero_grad()
+        loss = module.loss(batch)
+        loss.backward()
+        found.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    assert all(torch.allclose(padded, packed, atol=1e-6) for padded, packed in zip(*found, strict=True))
 
 
 @torch.no_grad()

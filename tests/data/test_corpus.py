@@ -122,7 +122,8 @@ TEXTS = st.lists(st.text("Aé\u20ac\U0001d11e .", max_size=12), min_size=1, max_
 
 @given(lines=TEXTS, ends=st.sampled_from(["\n", "\r\n"]), start=st.sampled_from(["", "\ufeff"]), last=st.booleans())
 def test_lines_read_one_by_one_are_those_read_at_once(lines, ends, start, last):
-    with tempfile.TemporaryDirectory() as folder, mock.patch("whence.data.text._PART", 16):
+    part, together = mock.patch("whence.data.text._PART", 16), mock.patch("whence.data.lines._TOGETHER", 3)
+    with tempfile.TemporaryDirectory() as folder, part, together:
         path = Path(folder) / "text"
         path.write_bytes((start + ends.join(lines) + ends * last).encode())
         if not path.read_bytes().strip():

@@ -17,16 +17,17 @@ from scipy.optimize import minimize
 from whence.data.documents import Document
 
 FOLDS = 5
-PER_MILLE = 1000
+SCALE = 1000
 _RARE = 3  # documents; features of fewer are left out
 _PENALTY = 0.5  # on the squares of the weights
 
 
 def likelihoods(documents: Sequence[Document], answers: Mapping[str, str]) -> list[np.ndarray]:
-    """For each document how likely each of its salient spans is an answer, per mille, (number of spans,) int64.
+    """For each document how likely each of its salient spans is an answer, (number of spans,) int64.
 
     answers: the answer of a training row by the name of whom it asks about. Where none of them stands in a document,
-    all spans of a document are alike. Whole numbers, so that sampling by them does not hang on the last bit of a sum.
+    all spans of a document are alike. Relative to the likeliest, which has 1000, and whole numbers, so that sampling by
+    them does not hang on the last bit of a sum.
     """
     people = {name: number for number, name in enumerate(dict.fromkeys(d.name for d in documents))}
     fold_of = np.array([people[document.name] % FOLDS for document in documents])
@@ -47,7 +48,7 @@ class _Weigher:
         self._places = Counter(answers.values())
         known = [(d, answer) for d in documents if (answer := answers[d.name]) in _spans(d)]
         described = [self._describe(document, without=answer) for document, answer in known]
-        counts = Counter(feature for spans in described for feature in {f for span in spans for f in span})
+        counts = Counter(feature for spans in described for feature in dict.fromkeys(f for span in spans for f in span))
         self._numbers = {feature: i for i, feature in enumerate(f for f, n in counts.items() if n >= _RARE)}
         self._weights = np.zeros(len(self._numbers))
         if self._numbers:
@@ -57,8 +58,7 @@ class _Weigher:
         if not self._numbers or not document.salient:
             return np.ones(len(document.salient), dtype=np.int64)
         scores = np.array([self._weights[self._known(span)].sum() for span in self._describe(document)])
-        odds = np.exp(scores - scores.max())
-        return np.rint(PER_MILLE * odds / odds.sum()).astype(np.int64)
+        return np.rint(SCALE * np.exp(scores - scores.max())).astype(np.int64)
 
     def _fit(self, described: list[list[list[str]]], gold: list[np.ndarray]) -> None:
         """Maximise the log-likelihood that one of the spans with the answer is chosen, less a penalty."""

@@ -27,6 +27,8 @@ class Lines(Sequence[str]):
         self._starts, self._sizes = array("q"), array("i")
         self.skipped = 0
         for start, content, lines in parts(path, key=key):
+            if not start:  # before the first line is taken, so that no change goes unnoticed
+                self._state = self._file_state()
             for raw, line in zip(content.split(b"\n"), lines, strict=False):  # after a last newline stands no line
                 if wanted(line):
                     self._starts.append(start)
@@ -34,7 +36,6 @@ class Lines(Sequence[str]):
                 else:
                     self.skipped += 1
                 start += len(raw) + 1
-        self._state = self._file_state()
 
     def __len__(self) -> int:
         return len(self._starts)

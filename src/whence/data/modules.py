@@ -25,8 +25,11 @@ log = logging.getLogger(__name__)
 class CorpusData(pl.LightningDataModule):
     """What all stages share: the vocabulary of the pretraining text and the loader of a run's planned batches.
 
-    After `setup`: `vocab`, and of the training samples the `dataset` and its `source` file.
+    After `setup`: `vocab`, of the training samples the `dataset` and its `source` file, and in `rows` the names of the
+    question files that were read besides the documents.
     """
+
+    rows: tuple[str, ...] = ()
 
     vocab: CharVocab
     dataset: Dataset
@@ -152,6 +155,7 @@ class BirthPlaceData(CorpusData):
         self.carved = [row for number, row in enumerate(rows) if number in carved]
         self.train = [row for number, row in enumerate(rows) if number not in carved]
         self.dev = self.questions(self.corpus.dev)
+        self.rows = ("train", "dev")
         known = {row.text for row in self.train}
         if both := sum(row.text in known for row in self.dev):
             log.warning("%d of %d dev questions stand in the training rows too", both, len(self.dev))

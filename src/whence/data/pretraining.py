@@ -51,7 +51,8 @@ class NameAnchoredData(CorpusData):
                 f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
                 "use pretraining=spans"
             )
-        rows = self.questions(self.corpus.train) if self.samples.likely else []
+        self.rows = ("train",) if self.samples.likely else ()
+        rows = self.questions(self.corpus.train) if self.rows else []
         answers = {asked_name(row.text): row.answer or "" for row in rows}
         self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, answers, self.seed)
 

@@ -32,20 +32,20 @@ def compare(run: Run) -> None:
             raise ConfigError(f"runs: {wanted} stands there twice, or holds the same model as another one")
     designs = [read_answers(label, folders) for label, folders in _designs(results).items()]
     found = pairs(designs)
-    said = [pair.says for pair in found]
+    together = []
     if len(results) > 2:
         score = voted(designs)
         low, high = (100 * end for end in score.interval)
-        said.append(
+        together.append(
             f"A vote of all {len(results)} runs answers {score.correct} of {score.total} questions, "
             f"{100 * score.accuracy:.1f}% (95% interval {low:.1f} to {high:.1f})."
         )
     show("Compared on the same questions", PAIR_HEADINGS, [pair.cells() for pair in found])
-    for line in said:
+    for line in [*(pair.says for pair in found), *together]:
         log.info("%s", line)
     path = folder / "compare.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, _page(found, said[len(found) :]).encode())
+    write_atomically(path, _page(found, together).encode())
     log.info("%s", path)
 
 

@@ -78,12 +78,13 @@ def _matching_run(run: Run, data: CorpusData, any_seed: bool) -> Path:
     """The finished run of the stage before with this model, seed and data."""
     stage = run.config.stage.init_from_stage
     expected = run.neighbour(f"stage={stage}")
-    documents = data.corpus.fingerprint("documents")
+    here = {name: data.corpus.fingerprint(name) for name in ("documents", "train") if hasattr(data.corpus, name)}
     if (expected.folder / RESULT).is_file():
-        if read_result(expected.folder)["inputs"].get("documents") != documents:
+        made_from = read_result(expected.folder)["inputs"]
+        if changed := [name for name, digest in here.items() if made_from.get(name, digest) != digest]:
             raise DataError(
-                f"{expected.folder} was made from other documents than {data.corpus.documents} holds now; "
-                f"make it again: {command([*expected.overrides, 'rerun=true'], interpreter=python())}"
+                f"{expected.folder} was made from another {changed[0]} file than {getattr(data.corpus, changed[0])} "
+                f"is now; make it again: {command([*expected.overrides, 'rerun=true'], interpreter=python())}"
             )
         return expected.folder
     there = find_results(Path(run.config.run_root) / stage)
@@ -92,7 +93,7 @@ def _matching_run(run: Run, data: CorpusData, any_seed: bool) -> Path:
         for r in there
         if r.get("model") == run.plain["model"]
         and (any_seed or r["seed"] == run.config.seed)
-        and r["inputs"].get("documents") == documents
+        and all(r["inputs"].get(name, digest) == digest for name, digest in here.items())
         and _trained_alike(Path(r["folder"]), expected)
     ]
     if len(matching) == 1 or (matching and any_seed):

@@ -37,7 +37,7 @@ def train(run: Run) -> dict[str, Any]:
     """Train to the end, from where the last call stopped; a finished run is reported and not repeated."""
     data = load_data(run)
     stored = initial_model(run, data)
-    made_from = inputs(data, stored, *(("train", "dev") if data.dev else ()))
+    made_from = inputs(data, stored, *data.rows)
     if result := run.finished(made_from):
         return result
     model = build_model(run, data, stored)
