@@ -6,7 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata as hparams
 
 from whence.errors import DataError
-from whence.reporting.report import summarise
+from whence.reporting.report import labels, summarise
 from whence.reporting.results import find_results
 
 
@@ -138,3 +138,12 @@ def test_a_resumed_dashboard_has_no_step_twice(make_run, monkeypatch):
     steps = [event.step for event in events.Scalars("train/loss")]
     assert steps == sorted(set(steps))
     assert steps[-1] == 59
+
+
+def test_long_settings_are_shortened_while_labels_stay_apart():
+    paths = [f"init_from-/somewhere/pretrain/vanilla-seed0-cs224n-{end}" for end in ("aaaa1111", "bbbb2222")]
+    results = [{"attention": "vanilla", "settings": [path], "pretrained": True} for path in paths]
+    assert labels(results) == ["vanilla init_from-/som...-aaaa1111", "vanilla init_from-/som...-bbbb2222"]
+    alike = [path.replace("-cs", f"-{n}-cs").replace("bbbb2222", "aaaa1111") for n, path in enumerate(paths)]
+    results = [{"attention": "vanilla", "settings": [path], "pretrained": True} for path in alike]
+    assert labels(results) == [f"vanilla {path}" for path in alike]

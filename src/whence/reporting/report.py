@@ -23,6 +23,8 @@ from whence.storage import write_atomically
 
 log = logging.getLogger(__name__)
 
+_WORD = 32  # characters of a setting in a label
+
 
 @dataclass(frozen=True)
 class Row:
@@ -187,9 +189,11 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
 
 
 def labels(results: Sequence[dict[str, Any]]) -> list[str]:
-    """The designs of runs, in words."""
+    """The designs of runs, in words; long settings (paths) without their middle where that tells them apart too."""
     common = _common(results)
-    return [_title(_design(result, common), result["pretrained"]) for result in results]
+    whole = [_title(_design(result, common), result["pretrained"]) for result in results]
+    short = [" ".join(w if len(w) <= _WORD else f"{w[:14]}...{w[-9:]}" for w in label.split(" ")) for label in whole]
+    return short if len(set(short)) == len(set(whole)) else whole
 
 
 def _common(results: Sequence[dict[str, Any]]) -> set[str]:
