@@ -143,7 +143,7 @@ def grouped(panels: Sequence[tuple[str, Sequence[dict[str, Score]]]], labels: Se
         axis.set_visible(False)
     figure.supxlabel("right (%)", fontsize=9)
     if len(labels) > 1:
-        figure.legend(labels, loc="outside lower right", fontsize=8)
+        figure.legend(labels, loc="outside upper right", fontsize=8)
     return figure
 
 
