@@ -47,10 +47,11 @@ def _chain(error: BaseException) -> str:
 
 
 def _keys() -> dict[str, str]:
-    """Every key of every stage, attention and data set, and the groups; with the choice that brings it, if one does."""
+    """Every key of every choice but the recipes', and the groups; with the choice that brings it, if one does."""
     try:
         found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
-        for group, package in (("stage", ""), ("attention", "model"), ("data", "")):
+        named = ("pretraining", "corruption", "optimizer", "schedule", "logger")  # their files hold what is below the name
+        for group, package in (("stage", ""), ("attention", "model"), ("data", ""), *((name, name) for name in named)):
             for option in options(group):
                 own = OmegaConf.to_container(OmegaConf.load(folder(group) / f"{option}.yaml"))
                 for key in _leaves(own, package):
