@@ -50,8 +50,9 @@ def _keys() -> dict[str, str]:
     """Every key of every choice but the recipes', and the groups; with the choice that brings it, if one does."""
     try:
         found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
-        named = ("pretraining", "corruption", "optimizer", "schedule", "logger")  # their files hold what is below the name
-        for group, package in (("stage", ""), ("attention", "model"), ("data", ""), *((name, name) for name in named)):
+        packages = {"stage": "", "attention": "model", "data": ""}  # the files of the others hold what is below their name
+        packages |= {group: group for group in ("pretraining", "corruption", "optimizer", "schedule", "logger")}
+        for group, package in packages.items():
             for option in options(group):
                 own = OmegaConf.to_container(OmegaConf.load(folder(group) / f"{option}.yaml"))
                 for key in _leaves(own, package):
