@@ -50,7 +50,7 @@ def _keys() -> dict[str, str]:
     """Every key of every choice but the recipes', and the groups; with the choice that brings it, if one does."""
     try:
         found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
-        packages = {"stage": "", "attention": "model", "data": ""}  # the files of the others hold what is below their name
+        packages = {"stage": "", "attention": "model", "data": ""}
         packages |= {group: group for group in ("pretraining", "corruption", "optimizer", "schedule", "logger")}
         for group, package in packages.items():
             for option in options(group):
