@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             rivals["Hugging Face Trainer"] = hugging_face(words, chosen.batch, Path(into)), document
         except ImportError:
-            print("Hugging Face is left out: pip install transformers accelerate")
+            print("Hugging Face is left out; to have it: pip install -c constraints.txt -e '.[rivals]'")
 
         def rate(train: Rival, characters: float) -> float:
             """Characters a second, without what a training does once."""
