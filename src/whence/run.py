@@ -31,7 +31,7 @@ from whence.errors import ConfigError, DataError
 from whence.logs import log_file, quieten_libraries, start_recording, stop_recording
 from whence.reporting.results import RESULT, read_result
 from whence.storage import LOCK, exclusive, remove_leftovers, write_atomically, write_json
-from whence.training.devices import check_trainer, describe_device, global_rank, pick_device
+from whence.training.devices import check_trainer, describe_device, global_rank, pick_device, pick_precision
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Run:
             "data": self.config.data.name,
             "settings": settings(self.config, compose),
             **values,
-            "precision": self.config.trainer.precision,
+            "precision": pick_precision(self.plain["trainer"]),
             "device": describe_device(pick_device(self.config.trainer.accelerator)),
             "versions": versions(),
             "git": git_state(),

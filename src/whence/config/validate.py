@@ -60,7 +60,7 @@ TEXT = Field((str,))
 OPTIONAL_TEXT = Field((str,), optional=True)
 FLAG = Field((bool,))
 RATE = Field((int, float), low=1e-12, high=10)
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true")
 
 FIELDS: dict[str, Field] = {
     "name": OPTIONAL_TEXT,
@@ -101,6 +101,7 @@ FIELDS: dict[str, Field] = {
     "trainer.max_steps": Field((int,), low=1, optional=True),
     "trainer.accumulate_grad_batches": COUNT,
     "trainer.packed": Field((bool,), optional=True),
+    "trainer.compile": FLAG,
     "trainer.num_workers": Field((int,), low=0),
     "trainer.threads": Field((int,), low=1, optional=True),
     "recipe.finetune.epochs_from_scratch": COUNT,

@@ -23,7 +23,7 @@ from whence.data.questions import encode_row
 from whence.data.randomness import EpochDraws, permutation
 from whence.vocab import PAD_ID, CharVocab
 
-_WORTH_PARTING = 0.6  # of the pairs of positions, at most, are left
+_WORTH_PARTING = 100_000  # pairs of positions: what a part of its own costs
 
 Index = tuple[int, int]  # (epoch, number of the sample)
 Sequences = tuple[np.ndarray, np.ndarray]  # input and target ids, both (T,)
@@ -42,22 +42,27 @@ class Batch:
         return Batch(*(t.to(device, non_blocking=non_blocking) for t in (self.inputs, self.targets, self.numbers)))
 
     def by_length(self) -> list[Batch]:
-        """The longer and the shorter samples apart, where that leaves far fewer pairs of positions to attend to."""
+        """Parts of samples of similar lengths, where that leaves far fewer pairs of positions to attend to."""
         lengths, order = (self.inputs != PAD_ID).sum(dim=1).sort(descending=True)
-        count = len(order)
-        longer = torch.arange(1, count)
-        pairs = longer * lengths[0] ** 2 + (count - longer) * lengths[1:] ** 2
-        if count < 2 or pairs.min() > _WORTH_PARTING * count * lengths[0] ** 2:
-            return [self]
-        cut = int(pairs.argmin()) + 1
-        widths = int(lengths[0]), int(lengths[cut])
-        return [
-            Batch(self.inputs[rows, :width], self.targets[rows, :width], self.numbers[rows])
-            for rows, width in zip((order[:cut], order[cut:]), widths, strict=True)
-        ]
+        parts, first = [], 0
+        for size in _sizes(lengths):
+            rows, width = order[first : first + size], int(lengths[first])
+            parts.append(Batch(self.inputs[rows, :width], self.targets[rows, :width], self.numbers[rows]))
+            first += size
+        return parts
 
     def pin_memory(self) -> Batch:
         return Batch(*(t.pin_memory() for t in (self.inputs, self.targets, self.numbers)))
+
+
+def _sizes(lengths: torch.Tensor) -> list[int]:
+    """The sizes of the parts into which samples, longest first, are best cut; each part is as wide as its longest."""
+    count = len(lengths)
+    saved = torch.arange(count - 1, 0, -1) * (lengths[0] ** 2 - lengths[1:] ** 2)  # pairs, by a cut before 1, 2, ...
+    if count < 2 or saved.max() < _WORTH_PARTING:
+        return [count]
+    cut = int(saved.argmax()) + 1
+    return [*_sizes(lengths[:cut]), *_sizes(lengths[cut:])]
 
 
 class DocumentDataset(Dataset[tuple[int, Sequences]]):

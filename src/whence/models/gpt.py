@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from whence.models.attention.base import AttentionShape
+from whence.models.dropout import Dropout
 from whence.models.layers import AttentionFactory, Layers, Picture
 from whence.models.layout import Cache, Layout
 
@@ -54,7 +55,7 @@ class GPT(nn.Module):
         shape = AttentionShape(n_embd=n_embd, n_head=n_head, block_size=block_size, dropout=dropout)
         self.tok_emb = nn.Embedding(vocab_size, n_embd)
         self.positions = positions(block_size=block_size, n_embd=n_embd)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.layers = layers(shape=shape, n_layer=n_layer, attention=attention)
         self.ln_f = nn.LayerNorm(n_embd)
         self.head = nn.Linear(n_embd, vocab_size, bias=False)
@@ -91,7 +92,11 @@ class GPT(nn.Module):
     def _embed(self, ids: torch.Tensor, layout: Layout) -> torch.Tensor:
         if layout.end > self.max_length:
             raise ValueError(f"sequence of {layout.end} positions, this model takes at most {self.max_length}")
-        return self.drop(self.positions(self.tok_emb(layout.gather(ids)), layout.places))  # (B, T, C) or (N, C)
+        x = self.positions(self.tok_emb(layout.gather(ids)), layout.places)  # (B, T, C) or (N, C)
+        kind = x.device.type
+        if torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == torch.bfloat16:
+            x = x.bfloat16()  # or the sums of all layers would be float32 and be turned into bfloat16 for each product
+        return self.drop(x)
 
 
 class Reader:

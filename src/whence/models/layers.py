@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from whence.models.attention.base import Attention, AttentionShape
+from whence.models.dropout import Dropout
 from whence.models.layout import Layout
 
 AttentionFactory = Callable[[AttentionShape], Attention]
@@ -20,7 +21,7 @@ def mlp(shape: AttentionShape) -> nn.Sequential:
         nn.Linear(shape.n_embd, 4 * shape.n_embd),
         nn.GELU(),
         nn.Linear(4 * shape.n_embd, shape.n_embd),
-        nn.Dropout(shape.dropout),
+        Dropout(shape.dropout),
     )
 
 

@@ -15,6 +15,7 @@ Legend of shapes: B batch, T new positions, S = start + T all positions, N packe
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -103,7 +104,7 @@ class Layout:
 
     def gather(self, x: torch.Tensor) -> torch.Tensor:
         """(B, T, ...) as this layout has it."""
-        return x if self.index is None else x.flatten(0, 1)[self.index]
+        return x if self.index is None else _Taken.apply(x.flatten(0, 1), self.index)
 
     def only_asked(self, x: torch.Tensor) -> torch.Tensor:
         """Of x, (B, T, ...) or packed (N, ...), the positions asked for, (M, ...); x itself where all are."""
@@ -115,9 +116,38 @@ class Layout:
         """x as (B, T, C), zeros where nothing is packed."""
         if self.index is None:
             return x
-        empty = x.new_zeros(self.batch * self.length, x.shape[-1])
-        return empty.index_copy(0, self.index, x).view(self.batch, self.length, -1)
+        return _Placed.apply(x, self.index, self.batch * self.length).view(self.batch, self.length, -1)
 
     def recall(self, owner: object, name: str, new: torch.Tensor) -> torch.Tensor:
         """A tensor of the new positions, (B, H, T, D), with those of the earlier ones, (B, H, S, D)."""
         return new if self.cache is None else self.cache.extend(owner, name, new, self.start)
+
+
+class _Taken(torch.autograd.Function):
+    """Some rows of x, each once: on the way back they are put into their places, where torch would add them up."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        ctx.index, ctx.count = index, len(x)
+        return x.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return _placed(gradient, ctx.index, ctx.count), None
+
+
+class _Placed(torch.autograd.Function):
+    """The reverse: rows of x in their places among `count` rows of zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, index: torch.Tensor, count: int) -> torch.Tensor:
+        ctx.index = index
+        return _placed(x, index, count)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return gradient.index_select(0, ctx.index), None, None
+
+
+def _placed(rows: torch.Tensor, index: torch.Tensor, count: int) -> torch.Tensor:
+    return rows.new_zeros(count, *rows.shape[1:]).index_copy_(0, index, rows)

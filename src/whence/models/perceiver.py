@@ -23,7 +23,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import AttentionShape
+from whence.models.attention.base import AttentionShape, attend, dot_product_weights
+from whence.models.dropout import Dropout
 from whence.models.layers import AttentionFactory, Layers, Picture, Stack, mlp
 from whence.models.layout import Layout
 
@@ -35,19 +36,19 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.shape = shape
         self.query, self.key, self.value, self.proj = (nn.Linear(shape.n_embd, shape.n_embd) for _ in range(4))
-        self.proj_dropout = nn.Dropout(shape.dropout)
+        self.proj_dropout = Dropout(shape.dropout)
 
     def forward(self, queries: torch.Tensor, asking: Layout, read: Read) -> torch.Tensor:
         """queries in the layout `asking`, (B, Tq, C) or packed, to as many averages of what is read."""
         dropout = self.shape.dropout if self.training else 0.0
         query = self._heads(self.query(queries), asking)
-        mixed = F.scaled_dot_product_attention(query, read.key, read.value, attn_mask=read.mask, dropout_p=dropout)
+        mixed = attend(query, read.key, read.value, dropout=dropout, bias=read.bias(query))
         return self.proj_dropout(self.proj(asking.gather(mixed.transpose(1, 2).flatten(2))))
 
     def weights(self, queries: torch.Tensor, asking: Layout, read: Read) -> torch.Tensor:
         """(B, H, Tq, Tk)."""
-        scores = self._heads(self.query(queries), asking) @ read.key.transpose(-2, -1) / self.shape.head_size**0.5
-        return scores.masked_fill(~read.mask, float("-inf")).softmax(dim=-1)
+        query = self._heads(self.query(queries), asking)
+        return dot_product_weights(query, read.key, read.bias(query))
 
     def read(self, x: torch.Tensor, layout: Layout, mask: torch.Tensor) -> Read:
         """Keys and values of x and of what was there before it, under a mask (Tq, Tk)."""
@@ -65,6 +66,10 @@ class Read:
     key: torch.Tensor
     value: torch.Tensor
     mask: torch.Tensor
+
+    def bias(self, like: torch.Tensor) -> torch.Tensor:
+        """The mask as what is added to the scores, (Tq, Tk)."""
+        return like.new_zeros(self.mask.shape).masked_fill(~self.mask, float("-inf"))
 
 
 class PerceiverStack(Layers):

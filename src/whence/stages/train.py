@@ -23,7 +23,7 @@ from whence.stages.common import build_model, inputs, load_data
 from whence.stages.finding import initial_model
 from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
-from whence.training.devices import pick_device
+from whence.training.devices import pick_device, pick_precision
 from whence.training.module import LanguageModel, sample_losses
 from whence.training.optimizers import only
 from whence.training.progress import ProgressReport
@@ -105,7 +105,7 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> dict[s
         devices=options.devices,
         num_nodes=options.num_nodes,
         strategy=options.strategy,
-        precision=options.precision,
+        precision=pick_precision(run.plain["trainer"]),  # type: ignore[arg-type]
         accumulate_grad_batches=options.accumulate_grad_batches,
         max_steps=steps,
         max_epochs=1,  # the plan of a whole run is one of Lightning's epochs (see data/datasets.py)
@@ -181,6 +181,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: b
         optimizer=build.build(run.plain["optimizer"], path="optimizer", model=model),
         factor=factor,
         packed=pick_device(options.accelerator).type == "cpu" if options.packed is None else options.packed,
+        compiled=options.compile,
         where=data.lines,
     )
 

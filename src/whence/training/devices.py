@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
         raise HardwareError(
             f"trainer.devices: expected at most {torch.cuda.device_count()} (visible GPUs), got {devices}"
         )
+    if trainer["compile"] and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
+        raise HardwareError("trainer.compile: torch.compile needs a C++ compiler, found none; install g++ or set CXX")
     if device.type == "mps" and devices > 1:
         raise HardwareError(f"trainer.devices: this machine has one GPU, got {devices}")
     if sweeping and devices * trainer["num_nodes"] > 1:
@@ -46,6 +49,13 @@ def pick_device(accelerator: str) -> torch.device:
     if accelerator == "auto":
         accelerator = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))
+
+
+def pick_precision(trainer: dict[str, Any]) -> str:
+    """What Lightning is to be told: `auto` is bfloat16 for products where the device multiplies it fast."""
+    if trainer["precision"] != "auto":
+        return str(trainer["precision"])
+    return "bf16-mixed" if fast_in_bfloat16(pick_device(trainer["accelerator"])) else "32-true"
 
 
 def fast_in_bfloat16(device: torch.device) -> bool:

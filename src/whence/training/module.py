@@ -26,6 +26,7 @@ class LanguageModel(pl.LightningModule):
 
     spec: the model's configuration as plain values; it travels in the checkpoint with the vocabulary.
     packed: whether the layers work on the real positions of a batch alone; the loss is the same, the dropout another.
+    compiled: whether training goes through torch.compile; the same to rounding, with dropout drawn alike.
     where: names the samples of a batch for an error message.
     """
 
@@ -40,6 +41,7 @@ class LanguageModel(pl.LightningModule):
         factor: Callable[[int], float],
         clip: float = 1.0,
         packed: bool = False,
+        compiled: bool = False,
         where: Callable[[list[int]], str] = str,
     ) -> None:
         super().__init__()
@@ -49,6 +51,8 @@ class LanguageModel(pl.LightningModule):
         self.seed = seed
         self.clip = clip
         self.packed = packed
+        # Of the function and not of the module, which would be registered, and saved, twice.
+        self._logits = torch.compile(model.forward, dynamic=True) if compiled else model.forward
         self._optimizer = optimizer
         self._factor = factor
         self._where = where
@@ -79,8 +83,8 @@ class LanguageModel(pl.LightningModule):
         """Logits, (M, V), with their targets, (M,)."""
         if self.packed:
             layout = Layout.packed(batch.inputs, batch.targets)
-            return self.model(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets))
-        return self.model(batch.inputs).flatten(0, 1), batch.targets.flatten()
+            return self._logits(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets))
+        return self._logits(batch.inputs).flatten(0, 1), batch.targets.flatten()
 
     def configure_gradient_clipping(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)

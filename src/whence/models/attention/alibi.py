@@ -25,8 +25,9 @@ class AlibiAttention(VanillaAttention):
             raise ValueError(f"model.attention.steepest: expected more than 0, got {steepest}")
         slopes = 2.0 ** (-steepest * torch.arange(1, shape.n_head + 1) / shape.n_head)
         places = torch.arange(shape.block_size)
-        distance = (places[:, None] - places).clamp(min=0)  # (T, T)
-        self.register_buffer("falling", -slopes[:, None, None] * distance, persistent=False)  # (H, T, T)
+        distance = places[:, None] - places  # (T, T)
+        falling = (-slopes[:, None, None] * distance).masked_fill(distance < 0, float("-inf"))
+        self.register_buffer("falling", falling, persistent=False)  # (H, T, T)
 
     def bias(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         return self.falling[:, layout.start : layout.end, : layout.end]

@@ -19,6 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from whence.models.dropout import Dropout
+from whence.models.dropout import dropout as drop
 from whence.models.layout import Layout
 
 
@@ -45,12 +47,12 @@ class Attention(nn.Module):
         self.max_length = shape.block_size
         self.value = nn.Linear(shape.n_embd, shape.n_embd)
         self.proj = nn.Linear(shape.n_embd, shape.n_embd)
-        self.proj_dropout = nn.Dropout(shape.dropout)
+        self.proj_dropout = Dropout(shape.dropout)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Mix the positions of x, (B, T, C) or packed (N, C), causally."""
-        weights = F.dropout(self.weights(x, layout), self.active_dropout)
-        return self.output(weights @ self.values(x, layout), layout)
+        mixed = average(self.weights(x, layout), self.values(x, layout), dropout=self.active_dropout)
+        return self.output(mixed, layout)
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """How much each position takes from each earlier one, (B, H, T, S), rows summing to 1."""
@@ -77,32 +79,40 @@ class Attention(nn.Module):
 def attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, dropout: float, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Causal scaled dot-product attention by torch's fused kernels; query (B, H, T, D), key and value (B, H, S, D).
+    """Scaled dot-product attention; query (B, H, T, D), key and value (B, H, S, D), to (B, H, T, D).
 
-    bias: added to the scores, (H, T, S) or (B, 1, T, S).
+    bias: added to the scores, (H, T, S), (B, 1, T, S) or (T, S), minus infinity for what is not seen; None: causal.
     """
-    mask, whole = None, query.shape[2] == key.shape[2]
-    if bias is not None:
-        mask = mask_future(bias).to(query.dtype)
-    elif not whole and query.shape[2] > 1:
-        mask = mask_future(query.new_zeros(query.shape[2], key.shape[2]))
-    causal = bias is None and whole
-    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, attn_mask=mask, is_causal=causal)
+    if query.device.type == "cpu" and (dropout or query.dtype == torch.bfloat16):
+        # torch's kernel for processors knows no dropout, and going back in bfloat16 takes it three times as long.
+        return average(dot_product_weights(query, key, bias), value, dropout=dropout)
+    whole = bias is None and query.shape[2] == key.shape[2]
+    if bias is None and not whole:
+        bias = causal_bias(query.shape[2], key.shape[2], query)
+    mask = None if bias is None else bias.to(query.dtype)
+    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, attn_mask=mask, is_causal=whole)
 
 
 def dot_product_weights(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """The weights that `attend` uses and does not give away, (B, H, T, S)."""
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    return causal_softmax(scores if bias is None else scores + bias)
+    """The weights by which `attend` averages, (B, H, T, S)."""
+    scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-2, -1)
+    return causal_softmax(scores) if bias is None else (scores + bias.to(scores.dtype)).softmax(dim=-1)
+
+
+def average(weights: torch.Tensor, value: torch.Tensor, *, dropout: float) -> torch.Tensor:
+    """Averages of values (B, H, S, D) by weights (B, H, T, S), of which some are dropped; (B, H, T, D)."""
+    return drop(weights, dropout) @ value
 
 
 def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
     """Softmax over the keys up to the position of each query; scores (..., T, S), of the last T of S positions."""
-    return mask_future(scores).softmax(dim=-1)
-
-
-def mask_future(scores: torch.Tensor) -> torch.Tensor:
-    """Scores (..., T, S) with minus infinity for later keys than the query's own position."""
     queries, keys = scores.shape[-2:]
-    future = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).triu(1 + keys - queries)
-    return scores.masked_fill(future, float("-inf"))
+    return (scores + causal_bias(queries, keys, scores)).softmax(dim=-1)
+
+
+def causal_bias(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
+    """Minus infinity for keys after the query's own position, else zero, (T, S), of the last T of S positions.
+
+    To be added: filling scores by a mask takes longer on a processor.
+    """
+    return like.new_full((queries, keys), float("-inf")).triu(1 + keys - queries)

@@ -27,6 +27,7 @@ class SlidingWindowAttention(VanillaAttention):
     def bias(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """Zero for what is seen, minus infinity elsewhere, (B, 1, T, S)."""
         places = torch.arange(layout.end, device=x.device)
-        near = places[layout.start :, None] - places < self.window  # (T, S)
-        seen = near | layout.marks[:, None, :] | layout.marks[:, layout.start :, None]  # (B, T, S)
+        distance = places[layout.start :, None] - places  # (T, S)
+        near = distance < self.window
+        seen = (near | layout.marks[:, None, :] | layout.marks[:, layout.start :, None]) & (distance >= 0)  # (B, T, S)
         return torch.zeros_like(seen, dtype=x.dtype).masked_fill(~seen, float("-inf"))[:, None]

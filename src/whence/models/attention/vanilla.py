@@ -24,7 +24,8 @@ class VanillaAttention(Attention):
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         query, key, value = self.queries(x, layout), self.keys(x, layout), self.values(x, layout)
-        return self.output(attend(query, key, value, dropout=self.active_dropout, bias=self.bias(x, layout)), layout)
+        mixed = attend(query, key, value, dropout=self.active_dropout, bias=self.bias(x, layout))
+        return self.output(mixed, layout)
 
     def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         return dot_product_weights(self.queries(x, layout), self.keys(x, layout), self.bias(x, layout))
@@ -38,5 +39,5 @@ class VanillaAttention(Attention):
         return layout.recall(self, "key", self.heads(self.key(x), layout))
 
     def bias(self, x: torch.Tensor, layout: Layout) -> torch.Tensor | None:
-        """Added to the scores, (H, T, S) or (B, 1, T, S)."""
+        """Added to the scores, (H, T, S) or (B, 1, T, S); minus infinity for what is not seen. None: causal."""
         return None
