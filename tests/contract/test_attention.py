@@ -14,6 +14,7 @@ from whence.data.corpus import Question
 from whence.data.datasets import collate
 from whence.data.questions import encode_prompt, encode_row
 from whence.evaluation.decoding import greedy_answers
+from whence.models import layout as layouts
 from whence.models.gpt import GPT
 from whence.models.layout import Layout
 from whence.training.module import LanguageModel, next_character_loss
@@ -145,21 +146,22 @@ def ragged():
     return rows
 
 
-def test_packed_positions_give_what_padded_ones_give(name):
+@pytest.mark.parametrize("round_number", [1, 8])
+def test_packed_positions_give_what_padded_ones_give(name, round_number, monkeypatch):
+    monkeypatch.setattr(layouts, "ROUND", round_number)
     model = build(name, **{"model.dropout": 0}).double()
     rows = ragged()
     targets = rows.roll(-1, 1).masked_fill(rows == PAD_ID, PAD_ID)
     targets[0, :7] = targets[2, 3] = PAD_ID  # read, and not scored
     gradients = []
-    kept = model(rows)
-    for layout, here in (
-        (Layout.padded(rows), rows == rows),
-        (Layout.packed(rows), rows != PAD_ID),
-        (Layout.packed(rows, targets), targets != PAD_ID),
-    ):
+    kept = model(rows).flatten(0, 1)
+    places = torch.arange(rows.numel()).view_as(rows)
+    for layout in (Layout.padded(rows), Layout.packed(rows), Layout.packed(rows, targets)):
         model.zero_grad()
         logits = model(rows, layout)
-        assert torch.allclose(logits, kept if layout.index is None else kept[here], atol=1e-10)
+        here = layout.only_asked(layout.gather(places)).flatten()
+        assert len(here) % round_number == 0
+        assert torch.allclose(logits.view(-1, V), kept[here], atol=1e-10)
         next_character_loss(logits, layout.only_asked(layout.gather(targets))).backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None])
     for padded, packed, asked in zip(*gradients, strict=True):
@@ -168,10 +170,12 @@ def test_packed_positions_give_what_padded_ones_give(name):
 
 
 @pytest.mark.parametrize(
-    "lengths, parts", [((20, 4, 3, 4, 2, 4, 3, 4), 3), ((4, 4, 4), 1)], ids=["in parts", "no padding"]
+    ("lengths", "parts"), [((20, 4, 3, 4, 2, 4, 3, 4), 3), ((4, 4, 4), 1)], ids=["in parts", "no padding"]
 )
 def test_the_loss_of_a_packed_batch_is_that_of_the_padded_one(name, lengths, parts, monkeypatch):
     monkeypatch.setattr(datasets, "_WORTH_PARTING", 10)  # pairs of positions
+    monkeypatch.setattr(datasets, "_ROWS", 1)
+    monkeypatch.setattr(layouts, "ROUND", 4)
     model = build(name, **{"model.dropout": 0}).double()
     rows = [ids(length, rows=1)[0].numpy() for length in lengths]
     samples = [(n, (row, np.where(np.arange(len(row)) < n % 3, PAD_ID, row[::-1]))) for n, row in enumerate(rows)]

@@ -24,6 +24,8 @@ from whence.data.randomness import EpochDraws, permutation
 from whence.vocab import PAD_ID, CharVocab
 
 _WORTH_PARTING = 100_000  # pairs of positions: what a part of its own costs
+_ROWS = 32  # parts are cut, and widths rounded, to multiples: shapes that come again are quicker
+_WIDTH = 8
 
 Index = tuple[int, int]  # (epoch, number of the sample)
 Sequences = tuple[np.ndarray, np.ndarray]  # input and target ids, both (T,)
@@ -46,7 +48,7 @@ class Batch:
         lengths, order = (self.inputs != PAD_ID).sum(dim=1).sort(descending=True)
         parts, first = [], 0
         for size in _sizes(lengths):
-            rows, width = order[first : first + size], int(lengths[first])
+            rows, width = order[first : first + size], -(-int(lengths[first]) // _WIDTH) * _WIDTH
             parts.append(Batch(self.inputs[rows, :width], self.targets[rows, :width], self.numbers[rows]))
             first += size
         return parts
@@ -58,10 +60,11 @@ class Batch:
 def _sizes(lengths: torch.Tensor) -> list[int]:
     """The sizes of the parts into which samples, longest first, are best cut; each part is as wide as its longest."""
     count = len(lengths)
-    saved = torch.arange(count - 1, 0, -1) * (lengths[0] ** 2 - lengths[1:] ** 2)  # pairs, by a cut before 1, 2, ...
-    if count < 2 or saved.max() < _WORTH_PARTING:
+    cuts = torch.arange(_ROWS, max(count, _ROWS), _ROWS)
+    saved = (count - cuts) * (lengths[0] ** 2 - lengths[cuts] ** 2)  # pairs of positions
+    if not len(cuts) or saved.max() < _WORTH_PARTING:
         return [count]
-    cut = int(saved.argmax()) + 1
+    cut = int(cuts[saved.argmax()])
     return [*_sizes(lengths[:cut]), *_sizes(lengths[cut:])]
 
 

@@ -28,7 +28,7 @@ class Reader(Protocol):
         """From the next ids, (B, T), to the logits of what follows them, (B, V)."""
 
     def keep(self, rows: torch.Tensor, /) -> None:
-        """Go on with some of the rows, by their numbers."""
+        """Go on with these of the rows, by their numbers; a number can stand there several times."""
 
 
 Readers = Callable[[int], Reader]  # from the most positions there will be; each reads one batch
@@ -78,11 +78,19 @@ def greedy_answers(
 
 
 def _reading(readers: Readers, prompts: list[np.ndarray], device: torch.device | str) -> list[Found]:
-    """All rows read the same position at a time: those within their prompt its next character, the others their own."""
+    """All rows read the same position at a time: those within their prompt its next character, the others their own.
+
+    What all of them begin with ("Where was ") is read once.
+    """
     rows = _Rows(prompts, device)
     shortest, end = len(prompts[0]), rows.ids.shape[1]
     read = readers(end)
-    scores = read(rows.ids[:, :shortest])
+    alike = (rows.ids[:, : shortest - 1] == rows.ids[0, : shortest - 1]).all(dim=0)
+    shared = int(alike.cumprod(dim=0).sum())
+    if shared:
+        read(rows.ids[:1, :shared])
+        read.keep(torch.zeros_like(rows.active))
+    scores = read(rows.ids[:, shared:shortest])
     for position in range(shortest, end):
         if rows.write(scores, torch.full_like(rows.active, position)):
             break

@@ -78,7 +78,7 @@ class GPT(nn.Module):
     def read(self, ids: torch.Tensor, cache: Cache) -> torch.Tensor:
         """Logits of what follows the new ids, (B, T), that come after those in the cache; (B, V)."""
         layout = Layout.continued(ids, cache)
-        return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)[:, -1]))
+        return self.head(self.ln_f(self.layers(self._embed(ids, layout), layout)))
 
     @torch.no_grad()
     def pictures(self, ids: torch.Tensor) -> list[Picture]:
@@ -110,7 +110,7 @@ class Reader:
         return self._model.read(ids, self._cache)
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Go on with some of the sequences, by their numbers."""
+        """Go on with these of the sequences, by their numbers."""
         self._cache.keep(rows)
 
 

@@ -21,6 +21,8 @@ import torch
 
 from whence.vocab import MASK_ID, PAD_ID
 
+ROUND = 128  # a product of a new shape is prepared first, which takes a processor half a millisecond
+
 
 @dataclass
 class Cache:
@@ -44,7 +46,7 @@ class Cache:
         return self._kept[key][:, :, :end]
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Go on with some of the sequences, by their numbers."""
+        """Go on with these of the sequences, by their numbers."""
         self._kept = {key: kept[rows] for key, kept in self._kept.items()}
         if self.marks is not None:
             self.marks = self.marks[rows]
@@ -73,20 +75,22 @@ class Layout:
     def packed(cls, ids: torch.Tensor, targets: torch.Tensor | None = None) -> Layout:
         """Of the positions of ids, (B, T), that are not PAD; as they are, where none is.
 
-        targets: (B, T); where they are PAD, logits are not asked for.
+        targets: (B, T); where they are PAD, logits are not asked for. Both up to a round number of positions.
         """
-        index = (ids != PAD_ID).flatten().nonzero()[:, 0]
+        index = _rounded(ids != PAD_ID)
         layout = cls.padded(ids)
         layout = layout if len(index) == ids.numel() else replace(layout, index=index)
         if targets is None:
             return layout
-        return replace(layout, asked=(layout.gather(targets) != PAD_ID).flatten().nonzero()[:, 0])
+        return replace(layout, asked=_rounded(layout.gather(targets) != PAD_ID))
 
     @classmethod
     def continued(cls, ids: torch.Tensor, cache: Cache) -> Layout:
-        """Of new positions, (B, T), after those in the cache."""
+        """Of new positions, (B, T), after those in the cache; asked for are the logits of the last."""
         marks = ids == MASK_ID if cache.marks is None else torch.cat([cache.marks, ids == MASK_ID], dim=1)
-        layout = cls(*ids.shape, marks=marks, start=cache.length, cache=cache)  # type: ignore[misc]
+        batch, length = ids.shape
+        last = torch.arange(1, batch + 1, device=ids.device) * length - 1
+        layout = cls(batch, length, marks=marks, start=cache.length, asked=last, cache=cache)
         cache.marks, cache.length = marks, cache.length + ids.shape[1]
         return layout
 
@@ -121,6 +125,13 @@ class Layout:
     def recall(self, owner: object, name: str, new: torch.Tensor) -> torch.Tensor:
         """A tensor of the new positions, (B, H, T, D), with those of the earlier ones, (B, H, S, D)."""
         return new if self.cache is None else self.cache.extend(owner, name, new, self.start)
+
+
+def _rounded(wanted: torch.Tensor) -> torch.Tensor:
+    """The places that are wanted, and as many others as make their number a multiple of `ROUND`, where there are."""
+    wanted = wanted.flatten()
+    places, others = wanted.nonzero()[:, 0], (~wanted).nonzero()[:, 0]
+    return torch.cat([places, others[: -len(places) % ROUND]])
 
 
 class _Taken(torch.autograd.Function):
