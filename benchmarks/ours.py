@@ -74,5 +74,5 @@ def answer_all(model: GPT, questions: list[Question], data: BirthPlaceData) -> t
 if __name__ == "__main__":  # KIND FOLDER BATCH: two steps, then the most memory they took, in kB
     kind, folder, batch = sys.argv[1:]
     with tempfile.TemporaryDirectory() as into:
-        Ours(kind, Path(folder), Path(into), "32-true").train(2, int(batch), stage="pretrain")
+        Ours(kind, Path(folder), Path(into), "auto").train(2, int(batch), stage="pretrain")
     print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

@@ -1,6 +1,6 @@
 """Where a pretraining step goes on this processor: `python -m benchmarks.profile [key=value ...]`.
 
-Takes a configuration as train.py does (in float32, packed, without clipping) and prints the time of each kind of
+Takes a configuration as train.py does (packed, without clipping) and prints the time of each kind of
 operation in a step, and the floor: the products of matrices with weights, forward and back, at the rate at which this
 machine multiplies such matrices.
 """
@@ -19,11 +19,15 @@ from whence.config.compose import compose
 from whence.reporting.tables import show
 from whence.run import prepare
 from whence.stages.common import build_model, load_data
+from whence.training.devices import pick_precision
 from whence.training.module import LanguageModel
 from whence.vocab import PAD_ID
 
 STEPS = 4
-KINDS = {"matrix products": ("mm",), "attention": ("scaled_dot_product",)}  # by a part of the operation's name
+KINDS = {
+    "matrix products": ("mm",),
+    "attention": ("scaled_dot_product", "bmm", "softmax"),
+}  # by a part of the operation's name
 
 
 def main(overrides: list[str]) -> int:
@@ -36,13 +40,16 @@ def main(overrides: list[str]) -> int:
     module = LanguageModel(
         model=model, spec={}, vocab=data.vocab, seed=0, optimizer=optimizer, factor=lambda step: 1.0, packed=True
     )
+    halved = pick_precision(run.plain["trainer"]) == "bf16-mixed"
+    products = torch.autocast("cpu", torch.bfloat16, enabled=halved)
     batches = list(data.train_dataloader())
     seconds = {"forward": 0.0, "backward": 0.0, "optimizer": 0.0}
 
     def steps() -> None:
         for batch in batches:
             marks = [time.perf_counter()]
-            loss = module.loss(batch)
+            with products:
+                loss = module.loss(batch)
             marks.append(time.perf_counter())
             optimizer.zero_grad()
             loss.backward()
@@ -67,10 +74,12 @@ def main(overrides: list[str]) -> int:
     characters = sum(int((batch.inputs != PAD_ID).sum()) for batch in batches) / STEPS
     with FlopCounterMode(display=False) as counted:
         for batch in batches:
-            module.loss(batch).backward()
+            with products:
+                loss = module.loss(batch)
+            loss.backward()
     products = {torch.ops.aten.mm, torch.ops.aten.addmm}
     operations = sum(n for kind, n in counted.get_flop_counts()["Global"].items() if kind in products) / STEPS
-    rate = _rate(int(characters), run.config.model.n_embd)
+    rate = _rate(int(characters), run.config.model.n_embd, torch.bfloat16 if halved else torch.float32)
     floor = operations / rate
     rows = [(name, f"{1000 * value:.0f}") for name, value in {**steps_seconds, **spent, "a step": whole}.items()]
     rows.append((f"floor: {operations / 1e9:.3g} GFLOP at {rate / 1e9:.0f} GFLOP/s", f"{1000 * floor:.0f}"))
@@ -78,9 +87,9 @@ def main(overrides: list[str]) -> int:
     return 0
 
 
-def _rate(rows: int, width: int) -> float:
+def _rate(rows: int, width: int, dtype: torch.dtype) -> float:
     """Floating point operations a second of the best of ten products of the MLP's size."""
-    x, weight = torch.randn(rows, width), torch.randn(width, 4 * width)
+    x, weight = torch.randn(rows, width, dtype=dtype), torch.randn(width, 4 * width, dtype=dtype)
     best = float("inf")
     for _ in range(10):
         started = time.perf_counter()

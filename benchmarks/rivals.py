@@ -108,11 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--precision", default="auto", help="of whence; the others are float32")
     chosen = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as into:
         folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=17)
-        textbook, ours = Textbook("vanilla", folder), Ours("vanilla", folder, Path(into), "32-true")
+        textbook, ours = Textbook("vanilla", folder), Ours("vanilla", folder, Path(into), chosen.precision)
         words = [*ours.words, "stage=pretrain"]
         data = load_data(prepare(compose(words), words))
         document = statistics.fmean(len(data.dataset[0, i][1][0]) for i in range(len(data.dataset)))  # type: ignore

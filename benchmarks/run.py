@@ -27,7 +27,7 @@ from whence.config.compose import compose
 from whence.models.course import to_course
 from whence.reporting.tables import show
 from whence.run import git_state, versions
-from whence.training.devices import describe_device, pick_device
+from whence.training.devices import describe_device, pick_device, pick_precision
 
 Side = Callable[[], float]
 HEADINGS = ("design", "what", "precision", "textbook", "whence", "times better", "over the rounds")
@@ -107,7 +107,7 @@ def growth(into: Path, batch: int, steps: int) -> list[dict[str, Any]]:
     """Documents a second on 1, 4 and 16 times the corpus, and the seconds to the first step."""
     found = []
     for times in (1, 4, 16):
-        ours = Ours("vanilla", world_folder(into, people=490 * times, biographies=6), into, "32-true")
+        ours = Ours("vanilla", world_folder(into, people=490 * times, biographies=6), into, "auto")
         seconds = ours.first_step(batch)
         speed = ours.train(steps, batch, stage="pretrain")["samples_per_second"]
         found.append({"documents": 2940 * times, "documents_per_second": speed, "seconds_to_first_step": seconds})
@@ -139,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one design, small batches, speeds alone: under a minute")
     parser.add_argument("--data", type=Path, help="folder with the course's corpus; the built-in one if left out")
     parser.add_argument("--variants", nargs="+", default=["vanilla", "synthesizer", "rope", "perceiver"])
-    parser.add_argument("--precision", nargs="+", default=["32-true"])
+    parser.add_argument("--precision", nargs="+", default=["auto"], help="auto: as a run picks it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--into", type=Path, default=Path("outputs/benchmarks"))
@@ -155,15 +155,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for kind in variants:
             rest = others(kind, folder, Path(into), sizes, quick=chosen.quick)
             found = {("32-true", what): sides for what, sides in rest.items()}
-            for precision in chosen.precision:
+            for named in chosen.precision:
+                precision = pick_precision({"precision": named, "accelerator": "cpu"})
                 pairs = speeds(kind, folder, Path(into), precision, sizes)
                 found |= {(precision, what): sides for what, sides in pairs.items()}
             for (precision, what), sides in sorted(found.items(), key=lambda item: item[0][1], reverse=True):
                 rows.append({"design": kind, "precision": precision, "what": what} | measure(sides, rounds))
         grown = []
         if not chosen.quick:
-            named = {"design": variants[0], "precision": "32-true", "what": "peak memory, MB"}
-            rows.append(named | peak_memory(variants[0], folder, sizes.batch))
+            what = {"design": variants[0], "precision": precision, "what": "peak memory, MB"}
+            rows.append(what | peak_memory(variants[0], folder, sizes.batch))
             grown = growth(Path(into), sizes.batch, sizes.steps)
     show("Side by side", HEADINGS, [_cells(row) for row in rows], right_from=3)
     for row in grown:

@@ -53,7 +53,7 @@ def test_a_mistake_gets_one_line(command, tmp_path, words, code, said):
     [
         (["seed=-1"], "seed: expected a whole number from 0"),
         (["seed=1.5"], "seed: expected a whole number"),
-        (["trainer.precision=fp16"], "trainer.precision: expected one of 32-true"),
+        (["trainer.precision=fp16"], "trainer.precision: expected one of auto, 32-true"),
         (["trainer.precision=16-mixed", "trainer=cpu"], "needs a GPU"),
         (["trainer.accelerator=tpu"], "trainer.accelerator: expected one of auto, cpu, gpu, mps"),
         (["trainer.max_steps=0"], "trainer.max_steps: expected a whole number of at least 1"),

@@ -64,10 +64,12 @@ def uninterrupted(make_run, *words):
     return digest(run.folder)
 
 
-@pytest.mark.parametrize("attention", ["vanilla", "synthesizer"])
+@pytest.mark.parametrize(
+    ("attention", "precision"), [("vanilla", "32-true"), ("vanilla", "bf16-mixed"), ("synthesizer", "auto")]
+)
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
-def test_a_stop_at_any_step_changes_nothing(make_run, stop_after, monkeypatch, stage, attention):
-    words = (f"stage={stage}", f"attention={attention}", "init_from=none", *LONG)
+def test_a_stop_at_any_step_changes_nothing(make_run, stop_after, monkeypatch, stage, attention, precision):
+    words = (f"stage={stage}", f"attention={attention}", f"trainer.precision={precision}", "init_from=none", *LONG)
     expected = uninterrupted(make_run, *words)
     for step in (1, 3, 5, 6, STEPS - 1):
         again = make_run(f"run_dir={make_run().config.run_root}/stop-{step}", *words)

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
 
 from whence.errors import ConfigError, MissingInput
 from whence.reporting.results import find_results
+from whence.training import devices
 from whence.training.checkpoints import newest_checkpoint, read_model
 
 
@@ -148,8 +150,24 @@ def test_rows_are_carved_from_the_training_rows_to_choose_recipes_by(do, tmp_pat
         do("stage=finetune", "init_from=none", "recipe.finetune.held_out=100")
 
 
-def test_bf16_trains_and_answers(do):
-    assert do("stage=finetune", "init_from=none", "trainer.precision=bf16-mixed")["dev"]["total"] > 0
+def test_bfloat16_learns_what_float32_does(do):
+    words = ("stage=finetune", "init_from=none", "trainer.max_steps=20")
+    exact, halved = (do(*words, f"trainer.precision={precision}") for precision in ("32-true", "bf16-mixed"))
+    assert halved["loss"]["train"] == pytest.approx(exact["loss"]["train"], rel=0.02)
+    assert halved["dev"]["total"] == exact["dev"]["total"] > 0
+
+
+def test_auto_takes_bfloat16_where_it_is_fast_and_says_so(do, monkeypatch):
+    for fast, precision in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr(devices, "fast_in_bfloat16", lambda device, fast=fast: fast)
+        assert do("stage=pretrain", "trainer.max_steps=1", "rerun=true")["precision"] == precision
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_run_learns_what_an_eager_one_does(do):
+    words = ("stage=pretrain", "model.dropout=0", "trainer.max_steps=4", "trainer.precision=32-true")
+    eager, compiled = (do(*words, f"trainer={trainer}") for trainer in ("auto", "fast"))
+    assert compiled["loss"]["train"] == pytest.approx(eager["loss"]["train"], rel=1e-3)
 
 
 def test_real_corpus_shortened(do, make_run, cs224n, tmp_path):

@@ -1,6 +1,8 @@
 """What every attention variant must be. Each YAML in conf/model/attention is taken by itself: a new variant is one file
 of Python and one of YAML, and this suite finds it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -191,6 +193,27 @@ def test_the_loss_of_a_packed_batch_is_that_of_the_padded_one(name, lengths, par
         loss.backward()
         found.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
     assert all(torch.allclose(padded, packed, atol=1e-6) for padded, packed in zip(*found, strict=True))
+
+
+def test_a_compiled_step_is_the_eager_one(name, monkeypatch):
+    """What torch.compile makes of the model, gradients too; the code it writes from that is tested in test_run.py."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    model = build(name, **{"model.dropout": 0}).double()
+    samples = [(n, (row.numpy(), row.flip(0).numpy())) for n, row in enumerate([*ids(20), *ids(7), *ids(12)])]
+    batch = collate(samples, longest=20)
+    found = []
+    for compiled in (False, True):
+        module = LanguageModel(
+            model=model, spec={}, vocab=VOCAB, seed=0, optimizer=None, factor=lambda step: 1.0,
+            packed=True, compiled=compiled,
+        )  # fmt: skip
+        model.zero_grad()
+        loss = module.loss(batch)
+        loss.backward()
+        assert set(module.state_dict()) == {f"model.{key}" for key in model.state_dict()}
+        found.append([loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1])
+    assert all(torch.allclose(eager, compiled, atol=1e-8) for eager, compiled in zip(*found, strict=True))
 
 
 @torch.no_grad()
