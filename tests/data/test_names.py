@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whence.config.compose import compose
+from whence.config.groups import options
 from whence.data.documents import opening_name, read_structure
-from whence.data.names import BLOCKS, FRAMES, NameAnchored
+from whence.data.names import BLOCKS, NameAnchored
 from whence.data.randomness import DRAWS, draws
 from whence.data.world import World
 from whence.errors import ConfigError
@@ -27,9 +28,14 @@ TEXT = st.text(alphabet="Ab 9.,Pz", min_size=4, max_size=300) | st.integers(40, 
 RAW = st.lists(st.integers(0, 2**64 - 1), min_size=8, max_size=8).map(lambda raw: np.array(raw, dtype=np.uint64))
 
 
-def maker(kind="mixed", likely=0):
+FRAMES = list(compose(["pretraining=names"]).pretraining.samples.frames)
+
+
+def maker(kind="mixed", likely=0, **changed):
     windows, snippets, recalls = SHARES.get(kind, (25, 35, 40))
-    return NameAnchored(windows=windows, snippets=snippets, recalls=recalls, likely=likely, block_size=128)
+    options = {"windows": windows, "snippets": snippets, "recalls": recalls, "likely": likely, "frames": FRAMES}
+    options |= {"questions": 0, "questions_from": 0, "block_size": 128}
+    return NameAnchored(**options | changed)
 
 
 def alike(document):
@@ -93,14 +99,26 @@ def test_likely_spans_are_recalled_and_shown_by_their_likelihood():
 
 @pytest.mark.parametrize(("shares", "said"), [((50, 50, 50), "make 100"), ((-10, 60, 50), "from 0")])
 def test_shares_make_a_hundred(shares, said):
-    windows, snippets, recalls = shares
     with pytest.raises(ConfigError, match=said):
-        NameAnchored(windows=windows, snippets=snippets, recalls=recalls, likely=0, block_size=128)
+        maker(**dict(zip(SHARES, shares, strict=True)))
 
 
 def test_a_block_that_holds_no_name_is_refused():
     with pytest.raises(ConfigError, match="model.block_size"):
-        NameAnchored(windows=25, snippets=35, recalls=40, likely=0, block_size=64)
+        maker(block_size=64)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"frames": ["Who?"]}, "one {} for the name, got 'Who"),
+        ({"frames": []}, "got ''"),
+        ({"questions": 101}, "questions: expected 0 to 100"),
+    ],
+)
+def test_what_makes_no_sample_is_refused(changed, said):
+    with pytest.raises(ConfigError, match=said):
+        maker(**changed)
 
 
 def test_draws_of_several_blocks_depend_on_their_row_alone():
@@ -138,11 +156,37 @@ def test_held_out_answers_change_nothing(tmp_path):
     assert streams[0] == streams[1]
 
 
-@pytest.mark.parametrize("recipe", [["pretraining=spans"], ["pretraining=names"], ["recipe=recall"]], ids="=".join)
-@pytest.mark.parametrize("corpus", ["synthetic", "cs224n"])
-def test_no_training_stream_asks_for_a_held_out_birthplace(recipe, corpus, request, tmp_path):
+def test_mixed_training_asks_training_people_alone_and_when_it_is_time(tmp_path):
+    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", "pretraining=names"]
+    words += ["pretraining.samples.questions=30", "pretraining.samples.questions_from=1"]
+    data = load_data(prepare(compose(words), words))
+    rows = {re.fullmatch(r"Where was (.*) born\?", row.text)[1]: row for row in data.questions(data.corpus.train)}
+    taught = [number for number, text in enumerate(data.documents) if opening_name(text) in rows]
+    asked = []
+    for epoch in range(20):
+        for number, text in enumerate(data.documents):
+            _, (inputs, targets) = data.dataset[epoch, number]
+            sample = data.vocab.decode([*inputs, targets[-1]])
+            if sample.startswith("Where was"):
+                row = rows[opening_name(text)]
+                assert sample == f"{row.text}{MASK}{row.answer}{MASK}"
+                assert data.vocab.decode(targets[targets != PAD_ID]) == f"{row.answer}{MASK}"
+                asked.append(epoch)
+    assert min(asked) == 1
+    assert len(asked) == pytest.approx(0.3 * 19 * len(taught), rel=0.15)
+
+
+RECIPES = ["pretraining=spans", "pretraining=names", "recipe=recall"]
+EXPERIMENTS = [f"experiment={name}" for name in options("experiment") if "shakespeare" not in name]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "recipe"),
+    [*(("synthetic", recipe) for recipe in RECIPES), *(("cs224n", recipe) for recipe in RECIPES + EXPERIMENTS)],
+)
+def test_no_training_stream_asks_for_a_held_out_birthplace(corpus, recipe, request, tmp_path):
     """Rule of the game: of a dev or test person nothing is seen but the words of the own document."""
-    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", *recipe]
+    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", recipe]
     if corpus == "cs224n":
         folder = request.getfixturevalue("cs224n")
         words = [*(w for w in words if not w.startswith("data.")), "data=cs224n", f"data.dir={folder}"]

@@ -90,11 +90,12 @@ class NameAnchoredDataset(Dataset[tuple[int, Sequences]]):
     """What documents say of a name; sample (epoch, i) is made of document i with the draws of (seed, epoch, i)."""
 
     def __init__(
-        self, documents: Sequence[str], vocab: CharVocab, samples: NameAnchored, answers: Mapping[str, str], seed: int
+        self, documents: Sequence[str], vocab: CharVocab, samples: NameAnchored, rows: Mapping[str, Question], seed: int
     ) -> None:
-        """answers: those of the training rows by name, from which likely spans are learned."""
+        """rows: the training rows by name, from which likely spans are learned, and samples in mixed training."""
         self._documents = read_structure(documents)
-        self._likelihoods = likelihoods(self._documents, answers)
+        self._likelihoods = likelihoods(self._documents, {name: row.answer or "" for name, row in rows.items()})
+        self._rows = rows
         self._vocab = vocab
         self._samples = samples
         self._draws = EpochDraws(seed, "recall", len(documents), blocks=BLOCKS)
@@ -104,9 +105,10 @@ class NameAnchoredDataset(Dataset[tuple[int, Sequences]]):
 
     def __getitem__(self, index: Index) -> tuple[int, Sequences]:
         epoch, number = index
-        text, scored_from = self._samples(
-            self._documents[number], self._likelihoods[number], self._draws(epoch, number)
-        )
+        document, draw = self._documents[number], self._draws(epoch, number)
+        if document.name in self._rows and self._samples.asks(epoch, draw):
+            return number, encode_row(self._rows[document.name], self._vocab)
+        text, scored_from = self._samples(document, self._likelihoods[number], draw)
         sequence = self._vocab.encode(text)
         targets = sequence[1:].copy()
         targets[: scored_from - 1] = PAD_ID

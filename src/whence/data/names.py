@@ -9,7 +9,9 @@ by how much they look like answers (`data/chooser.py`):
     snippet   `Name. a few words MASK a few words MASK hidden`; scored after the name
     recall    `frame with the name MASK hidden MASK`; what is hidden, and the closing MASK, are scored
 
-No frame holds a word of the question ("Where", "born").
+`conf/pretraining/names.yaml` has the frames, none of which holds a word of the question ("Where", "born").
+
+Mixed training (Allen-Zhu & Li, as above) is a fourth kind: the question rows of the training people themselves.
 """
 
 from __future__ import annotations
@@ -24,18 +26,6 @@ from whence.data.randomness import below
 from whence.errors import ConfigError
 from whence.vocab import MASK
 
-FRAMES = (
-    "{}.",
-    "{}?",
-    "Who was {}?",
-    "Who is {}?",
-    "About {}.",
-    "What of {}?",
-    "Tell me of {}.",
-    "What is known of {}?",
-    "Who knew {} well?",
-    "Do you know {} now?",
-)
 BLOCKS = 2  # of four raw draws, for one sample
 _KINDS = ("windows", "snippets", "recalls")
 _SNIPPET = (10, 64)  # characters
@@ -48,22 +38,44 @@ class NameAnchored:
 
     windows, snippets, recalls: shares of the kinds in per cent. A document without a name gives windows only.
     likely: per cent of the snippets and recalls whose salient span is drawn by its likelihood of being an answer.
+    frames: what a recall begins with, {} for the name.
+    questions: per cent of the samples of people with a training row that are this row, from an epoch on.
     Raises ConfigError unless the shares make 100 and a block holds a name and what is recalled of it.
     """
 
-    def __init__(self, *, windows: int, snippets: int, recalls: int, likely: int, block_size: int) -> None:
-        if not 0 <= likely <= 100:
-            raise ConfigError(f"pretraining.samples.likely: expected 0 to 100 (per cent), got {likely}")
+    def __init__(
+        self,
+        *,
+        windows: int,
+        snippets: int,
+        recalls: int,
+        likely: int,
+        frames: list[str],
+        questions: int,
+        questions_from: int,
+        block_size: int,
+    ) -> None:
+        for key, share in (("likely", likely), ("questions", questions)):
+            if not 0 <= share <= 100:
+                raise ConfigError(f"pretraining.samples.{key}: expected 0 to 100 (per cent), got {share}")
+        for frame in frames or [""]:
+            if frame.count("{}") != 1:
+                raise ConfigError(
+                    f"pretraining.samples.frames: expected texts with one {{}} for the name, got {frame!r}"
+                )
         shares = (windows, snippets, recalls)
         if min(shares) < 0 or sum(shares) != 100:
             told = ", ".join(f"{kind}={share}" for kind, share in zip(_KINDS, shares, strict=True))
             raise ConfigError(f"pretraining.samples: expected shares from 0 that make 100, got {told}")
-        needed = max(map(len, FRAMES)) + _LONGEST_NAME + _LONGEST_HIDDEN
+        needed = max(map(len, frames)) + _LONGEST_NAME + _LONGEST_HIDDEN
         if block_size < needed:
             raise ConfigError(f"model.block_size: samples about a name need at least {needed}, got {block_size}")
         self.windows = windows
         self.snippets = snippets
         self.likely = likely
+        self.frames = frames
+        self.questions = questions
+        self.questions_from = questions_from
         self.limit = int(block_size * 7 / 8)
 
     def __call__(self, document: Document, likelihoods: np.ndarray, draw: np.ndarray) -> tuple[str, int]:
@@ -77,6 +89,10 @@ class NameAnchored:
         if kind < self.windows + self.snippets:
             return self._snippet(document, likelihoods, chance), document.body
         return self._recall(document, likelihoods, chance)
+
+    def asks(self, epoch: int, draw: np.ndarray) -> bool:
+        """Whether a sample is the row of its person, where there is one; by a draw that no other kind comes to."""
+        return epoch >= self.questions_from and below(list(_halves(draw))[-1], 100) < self.questions
 
     def _window(self, document: Document, chance: Iterator[int]) -> str:
         """The opening name and the text from any of its words on; half of them from its beginning."""
@@ -125,7 +141,7 @@ class NameAnchored:
 
         A likely salient span; or else any, or in one of four a clause, and in one of four with the word before it.
         """
-        asked = FRAMES[below(next(chance), len(FRAMES))].format(document.name)
+        asked = self.frames[below(next(chance), len(self.frames))].replace("{}", document.name)
         likely, clause, which, wider = (next(chance) for _ in range(4))
         if document.salient and below(likely, 100) < self.likely:
             start, end = _drawn(document.salient, likelihoods, which)

@@ -7,7 +7,7 @@ import numpy as np
 from whence.data.corpus import Corpus, CorpusFiles, TextFile, build_vocab, read_text
 from whence.data.datasets import Corruption, DocumentDataset, NameAnchoredDataset, WindowDataset, collate
 from whence.data.modules import CorpusData
-from whence.data.names import FRAMES, NameAnchored
+from whence.data.names import NameAnchored
 from whence.data.people import asked_name
 from whence.errors import ConfigError, DataError
 from whence.vocab import describe
@@ -46,15 +46,14 @@ class NameAnchoredData(CorpusData):
         documents = self.documents
         self.source = self.corpus.documents
         self.vocab = build_vocab(documents, self.source)
-        if unknown := self.vocab.unknown("".join(FRAMES).replace("{}", "")):
+        if unknown := self.vocab.unknown("".join(self.samples.frames).replace("{}", "")):
             raise DataError(
                 f"{self.source}: the frames need characters that the documents lack: {describe(unknown)}; "
                 "use pretraining=spans"
             )
-        self.rows = ("train",) if self.samples.likely else ()
-        rows = self.questions(self.corpus.train) if self.rows else []
-        answers = {asked_name(row.text): row.answer or "" for row in rows}
-        self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, answers, self.seed)
+        self.rows = ("train",) if self.samples.likely or self.samples.questions else ()
+        rows = {asked_name(row.text): row for row in (self.questions(self.corpus.train) if self.rows else [])}
+        self.dataset = NameAnchoredDataset(self.to_read(documents), self.vocab, self.samples, rows, self.seed)
 
 
 class TextData(CorpusData):
