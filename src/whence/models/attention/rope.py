@@ -21,6 +21,7 @@ class RotaryAttention(VanillaAttention):
 
     cosine: torch.Tensor
     sine: torch.Tensor
+    quarter: torch.Tensor
 
     def __init__(self, shape: AttentionShape, *, base: float = 10_000.0) -> None:
         super().__init__(shape)
@@ -28,9 +29,12 @@ class RotaryAttention(VanillaAttention):
             raise ValueError(f"rope turns pairs: n_embd / n_head must be even, got {shape.head_size}")
         if base <= 1:
             raise ValueError(f"model.attention.base: expected more than 1, got {base}")
-        cosine, sine = rotations(shape.block_size, shape.head_size, base)
-        self.register_buffer("cosine", cosine, persistent=False)
-        self.register_buffer("sine", sine, persistent=False)
+        tables = (table.repeat_interleave(2, dim=1) for table in rotations(shape.block_size, shape.head_size, base))
+        for name, table in zip(("cosine", "sine"), tables, strict=True):
+            self.register_buffer(name, table, persistent=False)  # (T, D)
+        # A quarter turn of all pairs, (x1, x2) to (-x2, x1), as a product: pairs taken apart are slow to work on.
+        quarter = torch.block_diag(*[torch.tensor([[0.0, 1.0], [-1.0, 0.0]])] * (shape.head_size // 2))
+        self.register_buffer("quarter", quarter, persistent=False)  # (D, D)
 
     def queries(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         return self._turn(self.heads(self.query(x), layout), layout)
@@ -39,10 +43,8 @@ class RotaryAttention(VanillaAttention):
         return layout.recall(self, "key", self._turn(self.heads(self.key(x), layout), layout))
 
     def _turn(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        real, imaginary = x.unflatten(-1, (-1, 2)).unbind(-1)  # (B, H, T, D/2) each
         cosine, sine = (table[layout.start : layout.end].to(x.dtype) for table in (self.cosine, self.sine))
-        turned = (real * cosine - imaginary * sine, real * sine + imaginary * cosine)
-        return torch.stack(turned, dim=-1).flatten(-2)  # (B, H, T, D)
+        return x * cosine + x @ self.quarter.to(x.dtype) * sine  # (B, H, T, D)
 
 
 def rotations(length: int, head_size: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -39,4 +39,4 @@ class SynthesizerAttention(Attention):
     def scores(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         """S before mask and softmax, (B, H, T, S)."""
         hidden = F.relu(self.heads(self.w1(x), layout))  # (B, H, T, D)
-        return hidden @ self.w2[..., : layout.end] + self.b2[..., None, : layout.end]
+        return hidden @ self.w2[..., : layout.end] + self.b2[..., None, : layout.end].to(hidden.dtype)

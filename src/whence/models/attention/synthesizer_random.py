@@ -43,4 +43,4 @@ class RandomSynthesizerAttention(Attention):
             scores = scores[..., : layout.end]
         else:
             scores = scores @ self.right[:, : layout.end].transpose(-2, -1)
-        return causal_softmax(scores).expand(layout.batch, -1, -1, -1)  # (B, H, T, S)
+        return causal_softmax(scores).to(x.dtype).expand(layout.batch, -1, -1, -1)  # (B, H, T, S)
