@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from whence.build import build_model
 from whence.config.compose import compose
 from whence.config.groups import CONF, options
-from whence.data import datasets
+from whence.data import batches
+from whence.data.batches import collate
 from whence.data.corpus import Question
-from whence.data.datasets import collate
 from whence.data.questions import encode_prompt, encode_row
 from whence.evaluation.decoding import greedy_answers
 from whence.models import layout as layouts
@@ -175,8 +175,8 @@ def test_packed_positions_give_what_padded_ones_give(name, round_number, monkeyp
     ("lengths", "parts"), [((20, 4, 3, 4, 2, 4, 3, 4), 3), ((4, 4, 4), 1)], ids=["in parts", "no padding"]
 )
 def test_the_loss_of_a_packed_batch_is_that_of_the_padded_one(name, lengths, parts, monkeypatch):
-    monkeypatch.setattr(datasets, "_WORTH_PARTING", 10)  # pairs of positions
-    monkeypatch.setattr(datasets, "_ROWS", 1)
+    monkeypatch.setattr(batches, "_WORTH_PARTING", 10)  # pairs of positions
+    monkeypatch.setattr(batches, "_ROWS", 1)
     monkeypatch.setattr(layouts, "ROUND", 4)
     model = build(name, **{"model.dropout": 0}).double()
     rows = [ids(length, rows=1)[0].numpy() for length in lengths]

@@ -4,9 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whence.data.batches import collate
 from whence.data.corpus import Question
 from whence.data.corruption import SpanCorruption
-from whence.data.datasets import DocumentDataset, KeyedBatches, QuestionDataset, StatelessLoader, collate
+from whence.data.datasets import DocumentDataset, KeyedBatches, QuestionDataset, StatelessLoader
 from whence.data.questions import encode_prompt, encode_row
 from whence.vocab import MASK, PAD_ID, CharVocab
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytorch_lightning as pl
 from torch.utils.data import Dataset
 
+from whence.data.batches import Batch, collate
 from whence.data.corpus import Corpus, CorpusFiles, Question, build_vocab, read_documents, read_questions
-from whence.data.datasets import Batch, KeyedBatches, QuestionDataset, StatelessLoader, collate, steps_per_epoch
+from whence.data.datasets import KeyedBatches, QuestionDataset, StatelessLoader, steps_per_epoch
 from whence.data.documents import opening_name
 from whence.data.lines import Lines
 from whence.data.people import withheld_names

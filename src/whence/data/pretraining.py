@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from whence.data.batches import collate
 from whence.data.corpus import Corpus, CorpusFiles, TextFile, build_vocab, read_text
-from whence.data.datasets import Corruption, DocumentDataset, NameAnchoredDataset, WindowDataset, collate
+from whence.data.datasets import Corruption, DocumentDataset, NameAnchoredDataset, WindowDataset
 from whence.data.modules import CorpusData
 from whence.data.names import NameAnchored
 from whence.data.people import asked_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
+from whence.data.batches import Batch
 from whence.data.corpus import CorpusFiles
-from whence.data.datasets import Batch
 from whence.data.modules import CorpusData
 from whence.run import Run
 from whence.stages.common import load_data

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 from whence import build
-from whence.data.datasets import Batch, collate
+from whence.data.batches import Batch, collate
 from whence.data.modules import CorpusData
 from whence.data.questions import encode_row
 from whence.errors import ConfigError

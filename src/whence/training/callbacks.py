@@ -14,7 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from whence.data.datasets import Batch
+from whence.data.batches import Batch
 from whence.errors import Interrupted, WhenceError
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from whence.data.datasets import Batch
+from whence.data.batches import Batch
 from whence.data.randomness import step_seed
 from whence.errors import TrainingError
 from whence.models.gpt import GPT
