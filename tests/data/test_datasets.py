@@ -107,7 +107,14 @@ def test_parts_by_length_hold_every_sample_once_and_no_more_padding(lengths):
 
 
 def test_a_few_long_samples_are_parted_from_many_short_ones():
-    samples = [(n, (np.full(size, 5), np.full(size, 5))) for n, size in enumerate([20, 110, 20, 20, 20, 20, 100])]
-    assert [part.numbers.tolist() for part in collate(samples).by_length()] == [[1, 6], [0, 2, 3, 4, 5]]
+    samples = [(n, (np.full(size, 5), np.full(size, 5))) for n, size in enumerate([20, 110, *[20] * 66, 99, 103])]
+    longer, shorter = collate(samples).by_length()
+    assert longer.inputs.shape == longer.targets.shape == (32, 112)
+    assert shorter.inputs.shape == shorter.targets.shape == (38, 24)
+    assert longer.numbers[:3].tolist() == [1, 69, 68]
+    assert sorted([*longer.numbers.tolist(), *shorter.numbers.tolist()]) == list(range(70))
+    for part in (longer, shorter):
+        sizes = [len(samples[number][1][0]) for number in part.numbers]
+        assert (part.inputs != PAD_ID).sum(dim=1).tolist() == sizes
     assert len(collate(samples[:1]).by_length()) == 1
-    assert len(collate([samples[0]] * 9).by_length()) == 1
+    assert len(collate([samples[0]] * 99).by_length()) == 1
