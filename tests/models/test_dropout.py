@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from whence.models.attention.base import attend, average, causal_bias, dot_product_weights
+from whence.models.attention.products import attend, average, causal_bias, dot_product_weights
 from whence.models.dropout import Dropout, dropout
 
 

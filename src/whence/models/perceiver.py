@@ -23,7 +23,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import AttentionShape, attend, dot_product_weights
+from whence.models.attention.base import AttentionShape
+from whence.models.attention.products import attend, dot_product_weights
 from whence.models.dropout import Dropout
 from whence.models.layers import AttentionFactory, Layers, Picture, Stack, mlp
 from whence.models.layout import Layout

@@ -76,8 +76,8 @@ class LanguageModel(pl.LightningModule):
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean cross-entropy over the targets of a batch."""
         parts = batch.by_length() if self.packed else [batch]
-        logits, targets = zip(*map(self._predict, parts), strict=True)
-        return next_character_loss(torch.cat(logits), torch.cat(targets))
+        sums = [next_character_loss(*self._predict(part), reduction="sum") for part in parts]
+        return torch.stack(sums).sum() / (batch.targets != PAD_ID).sum()
 
     def _predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits, (M, V), with their targets, (M,)."""
@@ -121,6 +121,6 @@ def sample_losses(
     return losses.sum(dim=1) / (targets != PAD_ID).sum(dim=1)
 
 
-def next_character_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over the targets that are not PAD; logits (..., V), targets (...)."""
-    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=PAD_ID)
+def next_character_loss(logits: torch.Tensor, targets: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
+    """Mean or sum of the cross-entropy over the targets that are not PAD; logits (..., V), targets (...)."""
+    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=PAD_ID, reduction=reduction)

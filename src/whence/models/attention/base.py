@@ -12,15 +12,13 @@ width (C = H D).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from whence.models.attention.products import average
 from whence.models.dropout import Dropout
-from whence.models.dropout import dropout as drop
 from whence.models.layout import Layout
 
 
@@ -74,45 +72,3 @@ class Attention(nn.Module):
     def active_dropout(self) -> float:
         """The rate of dropout on attention weights, for functions that are not modules."""
         return self.shape.dropout if self.training else 0.0
-
-
-def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, dropout: float, bias: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Scaled dot-product attention; query (B, H, T, D), key and value (B, H, S, D), to (B, H, T, D).
-
-    bias: added to the scores, (H, T, S), (B, 1, T, S) or (T, S), minus infinity for what is not seen; None: causal.
-    """
-    if query.device.type == "cpu" and (dropout or query.dtype == torch.bfloat16):
-        # torch's kernel for processors knows no dropout, and going back in bfloat16 takes it three times as long.
-        return average(dot_product_weights(query, key, bias), value, dropout=dropout)
-    whole = bias is None and query.shape[2] == key.shape[2]
-    if bias is None and not whole:
-        bias = causal_bias(query.shape[2], key.shape[2], query)
-    mask = None if bias is None else bias.to(query.dtype)
-    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, attn_mask=mask, is_causal=whole)
-
-
-def dot_product_weights(query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-    """The weights by which `attend` averages, (B, H, T, S)."""
-    scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-2, -1)
-    return causal_softmax(scores) if bias is None else (scores + bias.to(scores.dtype)).softmax(dim=-1)
-
-
-def average(weights: torch.Tensor, value: torch.Tensor, *, dropout: float) -> torch.Tensor:
-    """Averages of values (B, H, S, D) by weights (B, H, T, S), of which some are dropped; (B, H, T, D)."""
-    return drop(weights, dropout) @ value
-
-
-def causal_softmax(scores: torch.Tensor) -> torch.Tensor:
-    """Softmax over the keys up to the position of each query; scores (..., T, S), of the last T of S positions."""
-    queries, keys = scores.shape[-2:]
-    return (scores + causal_bias(queries, keys, scores)).softmax(dim=-1)
-
-
-def causal_bias(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
-    """Minus infinity for keys after the query's own position, else zero, (T, S), of the last T of S positions.
-
-    To be added: filling scores by a mask takes longer on a processor.
-    """
-    return like.new_full((queries, keys), float("-inf")).triu(1 + keys - queries)

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape
+from whence.models.attention.products import causal_softmax
 from whence.models.layout import Layout
 
 

@@ -13,7 +13,8 @@ import math
 import torch
 from torch import nn
 
-from whence.models.attention.base import AttentionShape, causal_softmax
+from whence.models.attention.base import AttentionShape
+from whence.models.attention.products import causal_softmax
 from whence.models.attention.synthesizer import SynthesizerAttention
 from whence.models.layout import Layout
 

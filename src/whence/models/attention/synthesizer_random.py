@@ -11,7 +11,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, causal_softmax
+from whence.models.attention.base import Attention, AttentionShape
+from whence.models.attention.products import causal_softmax
 from whence.models.layout import Layout
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from whence.models.attention.base import Attention, AttentionShape, attend, dot_product_weights
+from whence.models.attention.base import Attention, AttentionShape
+from whence.models.attention.products import attend, dot_product_weights
 from whence.models.layout import Layout
 
 
