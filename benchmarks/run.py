@@ -163,8 +163,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 rows.append({"design": kind, "precision": precision, "what": what} | measure(sides, rounds))
         grown = []
         if not chosen.quick:
-            what = {"design": variants[0], "precision": precision, "what": "peak memory, MB"}
-            rows.append(what | peak_memory(variants[0], folder, sizes.batch))
+            picked = pick_precision({"precision": "auto", "accelerator": "cpu"})
+            labels = {"design": variants[0], "precision": picked, "what": "peak memory, MB"}
+            rows.append(labels | peak_memory(variants[0], folder, sizes.batch))
             grown = growth(Path(into), sizes.batch, sizes.steps)
     show("Side by side", HEADINGS, [_cells(row) for row in rows], right_from=3)
     for row in grown:
