@@ -24,10 +24,10 @@ from whence.training.module import LanguageModel
 from whence.vocab import PAD_ID
 
 STEPS = 4
-KINDS = {
-    "matrix products": ("mm",),
-    "attention": ("scaled_dot_product", "bmm", "softmax"),
-}  # by a part of the operation's name
+KINDS = {  # by a part of the operation's name
+    "matrix products": ("aten::mm", "aten::addmm"),
+    "attention": ("scaled_dot_product", "bmm", "aten::_softmax"),
+}
 
 
 def main(overrides: list[str]) -> int:

@@ -113,6 +113,7 @@ def test_a_block_that_holds_no_name_is_refused():
     [
         ({"frames": ["Who?"]}, "one {} for the name, got 'Who"),
         ({"frames": []}, "got ''"),
+        ({"frames": [7]}, "got 7"),
         ({"questions": 101}, "questions: expected 0 to 100"),
     ],
 )

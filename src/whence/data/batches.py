@@ -59,7 +59,7 @@ def _sizes(lengths: torch.Tensor) -> list[int]:
 def collate(samples: Sequence[tuple[int, Sequences]], *, longest: int | None = None) -> Batch:
     """Pad the samples to their longest. Rounding up to 8, but not beyond `longest`, keeps the shapes few."""
     needed = max(len(inputs) for _, (inputs, _) in samples)
-    rounded = -(-needed // 8) * 8
+    rounded = -(-needed // _WIDTH) * _WIDTH
     width = rounded if longest is None else max(needed, min(rounded, longest))
     padded = np.full((2, len(samples), width), PAD_ID, dtype=np.int64)
     for row, (_, sequences) in enumerate(samples):

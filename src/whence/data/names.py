@@ -59,7 +59,7 @@ class NameAnchored:
             if not 0 <= share <= 100:
                 raise ConfigError(f"pretraining.samples.{key}: expected 0 to 100 (per cent), got {share}")
         for frame in frames or [""]:
-            if frame.count("{}") != 1:
+            if not isinstance(frame, str) or frame.count("{}") != 1:
                 raise ConfigError(
                     f"pretraining.samples.frames: expected texts with one {{}} for the name, got {frame!r}"
                 )
