@@ -22,11 +22,14 @@ _SCHOOLING = 30  # steps of 32 question rows, after which answers are as long as
 
 
 class Ours:
-    """Runs of a kind at the reference size on the files of a folder, in the directory `into`."""
+    """Runs of a kind at the reference size on the files of a folder, in the directory `into`.
 
-    def __init__(self, kind: str, folder: Path, into: Path, precision: str) -> None:
+    trainer: a choice of conf/trainer; `fast` compiles in its first run and finds that again in later ones.
+    """
+
+    def __init__(self, kind: str, folder: Path, into: Path, precision: str, trainer: str = "auto") -> None:
         self.words = [
-            f"attention={kind}", "data=cs224n", f"data.dir={folder}", "trainer.accelerator=cpu",
+            f"attention={kind}", "data=cs224n", f"data.dir={folder}", f"trainer={trainer}", "trainer.accelerator=cpu",
             f"trainer.precision={precision}", f"run_root={into}", "rerun=true", "checkpoint.every_seconds=3600",
             "logger=none",
         ]  # fmt: skip

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from whence.run import git_state, versions
 from whence.training.devices import describe_device, pick_device, pick_precision
 
 Side = Callable[[], float]
-HEADINGS = ("design", "what", "precision", "textbook", "whence", "times better", "over the rounds")
+HEADINGS = ("design", "what", "trainer", "precision", "textbook", "whence", "times better", "over the rounds")
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ class Sizes:
     questions: int
 
 
-def speeds(kind: str, folder: Path, into: Path, precision: str, sizes: Sizes) -> dict[str, tuple[Side, Side]]:
-    """What is measured in a precision: pairs of functions that give samples a second, the textbook's first."""
-    theirs, ours = Textbook(kind, folder), Ours(kind, folder, into, precision)
+def speeds(
+    kind: str, folder: Path, into: Path, precision: str, trainer: str, sizes: Sizes
+) -> dict[str, tuple[Side, Side]]:
+    """What is measured of a trainer: pairs of functions that give samples a second, the textbook's first."""
+    theirs, ours = Textbook(kind, folder), Ours(kind, folder, into, precision, trainer)
 
     def trained(stage: str) -> tuple[Side, Side]:
         return (
@@ -118,7 +121,7 @@ def chart(rows: Sequence[dict[str, Any]]) -> Figure:
     """How many times better, a bar a row, on a logarithmic scale."""
     figure = Figure(figsize=(8, 0.32 * len(rows) + 1.2), layout="constrained")
     axis = figure.subplots()
-    names = [f"{row['design']}: {row['what']} ({row['precision']})" for row in rows]
+    names = [f"{row['design']}: {row['what']} ({row['trainer']}, {row['precision']})" for row in rows]
     axis.barh(range(len(rows)), [row["ratio"] for row in rows], color="#4c72b0")
     axis.set_yticks(range(len(rows)), [f"{n}   {r['ratio']:.1f}" for n, r in zip(names, rows, strict=True)], fontsize=8)
     axis.invert_yaxis()
@@ -131,7 +134,7 @@ def chart(rows: Sequence[dict[str, Any]]) -> Figure:
 def _cells(row: dict[str, Any]) -> list[str]:
     spread = f"{min(row['ratios']):.1f} to {max(row['ratios']):.1f}"
     figures = (f"{row['textbook']:,.1f}", f"{row['whence']:,.1f}", f"{row['ratio']:.1f}", spread)
-    return [row["design"], row["what"], row["precision"], *figures]
+    return [row["design"], row["what"], row["trainer"], row["precision"], *figures]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder with the course's corpus; the built-in one if left out")
     parser.add_argument("--variants", nargs="+", default=["vanilla", "synthesizer", "rope", "perceiver"])
     parser.add_argument("--precision", nargs="+", default=["auto"], help="auto: as a run picks it")
+    parser.add_argument("--trainers", nargs="+", default=["auto", "fast"], help="fast: compiled, which --quick is not")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--into", type=Path, default=Path("outputs/benchmarks"))
@@ -147,24 +151,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.disable(logging.WARNING)
     sizes, variants, rounds = Sizes(4, chosen.batch, 8), chosen.variants, chosen.rounds
     if chosen.quick:
-        sizes, variants, rounds = Sizes(3, 16, 2), variants[:1], 1
+        sizes, variants, rounds, chosen.trainers = Sizes(3, 16, 2), variants[:1], 1, ["auto"]
     rows = []
     with tempfile.TemporaryDirectory() as into:
         # As large as the course's; quick ones ask fewer questions.
         folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=5 if chosen.quick else 17)
         for kind in variants:
             rest = others(kind, folder, Path(into), sizes, quick=chosen.quick)
-            found = {("32-true", what): sides for what, sides in rest.items()}
-            for named in chosen.precision:
+            found = {(what, "auto", "32-true"): sides for what, sides in rest.items()}
+            for trainer, named in product(chosen.trainers, chosen.precision):
                 precision = pick_precision({"precision": named, "accelerator": "cpu"})
-                pairs = speeds(kind, folder, Path(into), precision, sizes)
-                found |= {(precision, what): sides for what, sides in pairs.items()}
-            for (precision, what), sides in sorted(found.items(), key=lambda item: item[0][1], reverse=True):
-                rows.append({"design": kind, "precision": precision, "what": what} | measure(sides, rounds))
+                pairs = speeds(kind, folder, Path(into), precision, trainer, sizes)
+                found |= {(what, trainer, precision): sides for what, sides in pairs.items()}
+            for (what, trainer, precision), sides in sorted(found.items(), key=lambda item: item[0], reverse=True):
+                labels = {"design": kind, "what": what, "trainer": trainer, "precision": precision}
+                rows.append(labels | measure(sides, rounds))
         grown = []
         if not chosen.quick:
             picked = pick_precision({"precision": "auto", "accelerator": "cpu"})
-            labels = {"design": variants[0], "precision": picked, "what": "peak memory, MB"}
+            labels = {"design": variants[0], "what": "peak memory, MB", "trainer": "auto", "precision": picked}
             rows.append(labels | peak_memory(variants[0], folder, sizes.batch))
             grown = growth(Path(into), sizes.batch, sizes.steps)
     show("Side by side", HEADINGS, [_cells(row) for row in rows], right_from=3)

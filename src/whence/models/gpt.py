@@ -89,6 +89,8 @@ class GPT(nn.Module):
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
 
+    # On the way back torch.compile would add up a row's gradients one at a time, threads waiting for each other.
+    @torch.compiler.disable
     def _embed(self, ids: torch.Tensor, layout: Layout) -> torch.Tensor:
         if layout.end > self.max_length:
             raise ValueError(f"sequence of {layout.end} positions, this model takes at most {self.max_length}")

@@ -114,7 +114,7 @@ class Layout:
         """Of x, (B, T, ...) or packed (N, ...), the positions asked for, (M, ...); x itself where all are."""
         if self.asked is None:
             return x
-        return (x if self.index is not None else x.flatten(0, 1))[self.asked]
+        return _Taken.apply(x if self.index is not None else x.flatten(0, 1), self.asked)
 
     def spread(self, x: torch.Tensor) -> torch.Tensor:
         """x as (B, T, C), zeros where nothing is packed."""
