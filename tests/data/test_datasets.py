@@ -1,8 +1,5 @@
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from whence.data.batches import collate
 from whence.data.corpus import Question
@@ -89,32 +86,3 @@ def test_question_rows_score_the_place_and_the_closing_mask_only():
     assert vocab.decode(targets[targets != PAD_ID]) == f"Łódź{MASK}"
     assert (targets[: len(encode_prompt(row.text, vocab)) - 1] == PAD_ID).all()
     assert len(QuestionDataset([row], vocab)) == 1
-
-
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=30))
-def test_parts_by_length_hold_every_sample_once_and_no_more_padding(lengths):
-    samples = [(number, (np.arange(2, 2 + n), np.arange(3, 3 + n))) for number, n in enumerate(lengths)]
-    whole = collate(samples)
-    parts = whole.by_length()
-    assert sorted(number for part in parts for number in part.numbers.tolist()) == list(range(len(lengths)))
-    assert sum(part.inputs.shape[0] * part.inputs.shape[1] ** 2 for part in parts) <= whole.inputs.shape[1] ** 2 * len(
-        lengths
-    )
-    for part in parts:
-        for number, inputs, targets in zip(part.numbers.tolist(), part.inputs, part.targets, strict=True):
-            assert torch.equal(inputs[inputs != PAD_ID], torch.from_numpy(samples[number][1][0]))
-            assert torch.equal(targets[targets != PAD_ID], torch.from_numpy(samples[number][1][1]))
-
-
-def test_a_few_long_samples_are_parted_from_many_short_ones():
-    samples = [(n, (np.full(size, 5), np.full(size, 5))) for n, size in enumerate([20, 110, *[20] * 66, 99, 103])]
-    longer, shorter = collate(samples).by_length()
-    assert longer.inputs.shape == longer.targets.shape == (32, 112)
-    assert shorter.inputs.shape == shorter.targets.shape == (38, 24)
-    assert longer.numbers[:3].tolist() == [1, 69, 68]
-    assert sorted([*longer.numbers.tolist(), *shorter.numbers.tolist()]) == list(range(70))
-    for part in (longer, shorter):
-        sizes = [len(samples[number][1][0]) for number in part.numbers]
-        assert (part.inputs != PAD_ID).sum(dim=1).tolist() == sizes
-    assert len(collate(samples[:1]).by_length()) == 1
-    assert len(collate([samples[0]] * 99).by_length()) == 1

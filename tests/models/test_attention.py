@@ -159,7 +159,7 @@ def test_it_is_its_equation(variant, options, weights, length):
             mixed = []
             for head in range(SHAPE.n_head):
                 shares = weights(layer, rows, head, t, seen.marks[b].tolist())
-                picture = layer.weights(data, seen)[b, head, t].tolist()
+                picture = layer.picture(data, seen)[b, head, t].tolist()
                 assert picture == pytest.approx([*shares, *[0.0] * (length - t - 1)], abs=1e-5)
                 columns = zip(*(head_of(value, head) for value in values[: t + 1]), strict=True)
                 mixed += [dot(shares, column) for column in columns]

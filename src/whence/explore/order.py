@@ -38,9 +38,10 @@ def permuting(kind: str) -> Claim:
     @torch.no_grad()
     def f(x: torch.Tensor) -> torch.Tensor:
         x = table(x, layout.places) if kind == "sinusoids" else x
-        query, key, value = layer.queries(x, layout), layer.keys(x, layout), layer.values(x, layout)
+        value, *compared = map(layer.heads, (layer.value(x), *layer.projections(x)))
+        query, key = layer.compared(layout, *compared)
         shares = (query @ key.mT / math.sqrt(SHAPE.head_size)).softmax(dim=-1)  # every position sees all
-        return mlp(layer.output(shares @ value, layout))
+        return mlp(layer.proj((shares @ value).transpose(1, 2).flatten(2)))
 
     distance = (f(x[:, order]) - f(x)[:, order]).norm(dim=-1)[0] / f(x)[:, order].norm(dim=-1)[0]
     return Claim(
@@ -64,7 +65,7 @@ def rotating() -> Claim:
     x = torch.randn(1, 1, 64, generator=generator(7), dtype=torch.float64).expand(1, SHAPE.block_size, 64)
     layout = _unmarked(SHAPE.block_size)
     with torch.no_grad():
-        query, key = layer.queries(x, layout), layer.keys(x, layout)
+        query, key = layer.compared(layout, *map(layer.heads, layer.projections(x)))
     scores = (query @ key.mT / math.sqrt(SHAPE.head_size))[0]  # (H, T, T)
     distances = range(-SHAPE.block_size + 1, SHAPE.block_size)
     spread = 0.0

@@ -79,6 +79,6 @@ class Stack(Layers):
         shown = []
         for number, block in enumerate(self.blocks, 1):
             assert isinstance(block, Block)
-            shown.append((f"layer {number}", block.attn.weights(block.ln1(x), layout)))
+            shown.append((f"layer {number}", block.attn.picture(block.ln1(x), layout)))
             x = block(x, layout)
         return shown

@@ -2,18 +2,20 @@
 
     padded    x is (B, T, C)
     packed    x is (N, C): the real positions of a padded batch one after the other, so that what is done to each
-              position alone is done to no padding; `spread` and `gather` go to (B, T, C) and back for attention
+              position alone is done to no padding. For attention `spread` gives them as pieces (B, T, C), each of some
+              sequences of similar lengths and no wider than they need, and `join` takes those back
     continued x is (B, T, C), T new positions after `start` earlier ones, whose keys and values the cache holds
 
 Where `asked` names some positions, the layers end with those alone, (M, C), since no other needs its logits.
 
-Variants that take their heads by `Attention.heads` and what they keep of each position by `recall` serve all three.
+Variants that mix the positions of one piece at a time, and take what they keep of each by `recall`, serve all three.
 
 Legend of shapes: B batch, T new positions, S = start + T all positions, N packed positions, M asked ones, C width.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +24,9 @@ import torch
 from whence.vocab import MASK_ID, PAD_ID
 
 ROUND = 128  # a product of a new shape is prepared first, which takes a processor half a millisecond
+_PIECES = 4  # more cost more than the pairs of positions they save, and so do smaller ones
+_ROWS = 32
+_WIDTH = 8
 
 
 @dataclass
@@ -57,6 +62,8 @@ class Layout:
     """marks: (B, S) booleans, where MASK stands. index: (N,) places of packed positions in the flattened (B T).
 
     asked: (M,) places in x, flattened to (N, C), of the positions whose logits are asked for; None for all of them.
+    parts: layouts of the pieces of a packed batch, whose positions stand in this order; some of padding may follow.
+    within: the places, (n,), of the positions of each piece in it, flattened to (B T).
     """
 
     batch: int
@@ -65,6 +72,8 @@ class Layout:
     start: int = 0
     index: torch.Tensor | None = None
     asked: torch.Tensor | None = None
+    parts: tuple[Layout, ...] = ()
+    within: tuple[torch.Tensor, ...] = ()
     cache: Cache | None = None
 
     @classmethod
@@ -77,12 +86,32 @@ class Layout:
 
         targets: (B, T); where they are PAD, logits are not asked for. Both up to a round number of positions.
         """
-        index = _rounded(ids != PAD_ID)
-        layout = cls.padded(ids)
-        layout = layout if len(index) == ids.numel() else replace(layout, index=index)
+        layout, real = cls.padded(ids), ids != PAD_ID
+        if not real.all():
+            parts, within, places = [], [], []
+            order = real.sum(dim=1).argsort(descending=True, stable=True)
+            for rows in order.split(max(_ROWS, -(-len(ids) // _PIECES))):
+                width = min(-(-int(real[rows[0]].sum()) // _WIDTH) * _WIDTH, ids.shape[1])
+                own = real[rows, :width].flatten().nonzero()[:, 0]
+                parts.append(cls.padded(ids[rows, :width]))
+                within.append(own)
+                places.append(rows[own // width] * ids.shape[1] + own % width)
+            index = _rounded(torch.cat(places), ~real.flatten())
+            layout = replace(layout, index=index, parts=tuple(parts), within=tuple(within))
         if targets is None:
             return layout
-        return replace(layout, asked=_rounded(layout.gather(targets) != PAD_ID))
+        wanted = layout.gather(targets).flatten() != PAD_ID
+        return replace(layout, asked=_rounded(wanted.nonzero()[:, 0], ~wanted))
+
+    @classmethod
+    def of(cls, parts: Sequence[Layout]) -> Layout:
+        """Of whole pieces, without padding, one after the other; a single one as it is."""
+        if len(parts) == 1:
+            return parts[0]
+        counts = [part.batch * part.length for part in parts]
+        places = torch.arange(sum(counts), device=parts[0].marks.device)
+        within = tuple(places[:count] for count in counts)
+        return cls(len(places), 1, marks=places < 0, index=places, parts=tuple(parts), within=within)
 
     @classmethod
     def continued(cls, ids: torch.Tensor, cache: Cache) -> Layout:
@@ -106,59 +135,84 @@ class Layout:
             return self.index % self.length
         return torch.arange(self.start, self.end, device=self.marks.device)
 
-    def gather(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, T, ...) as this layout has it."""
-        return x if self.index is None else _Taken.apply(x.flatten(0, 1), self.index)
+    def gather(self, ids: torch.Tensor) -> torch.Tensor:
+        """Ids or targets, (B, T), as this layout has its positions."""
+        return ids if self.index is None else ids.flatten()[self.index]
 
     def only_asked(self, x: torch.Tensor) -> torch.Tensor:
         """Of x, (B, T, ...) or packed (N, ...), the positions asked for, (M, ...); x itself where all are."""
         if self.asked is None:
             return x
-        return _Taken.apply(x if self.index is not None else x.flatten(0, 1), self.asked)
+        x = x if self.index is not None else x.flatten(0, 1)
+        return _Joined.apply(len(self.asked), (self.asked,), x)
 
-    def spread(self, x: torch.Tensor) -> torch.Tensor:
-        """x as (B, T, C), zeros where nothing is packed."""
+    @property
+    def pieces(self) -> tuple[Layout, ...]:
+        """The layouts of what `spread` gives."""
+        return self.parts or (self,)
+
+    def spread(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        """x by pieces, each (B, T, C), zeros where nothing is packed."""
+        if not self.parts:
+            return (x,)
+        spread = _Spread.apply(x, self.within, tuple(part.batch * part.length for part in self.parts))
+        return [own.view(part.batch, part.length, -1) for part, own in zip(self.parts, spread, strict=True)]
+
+    def join(self, pieces: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What `spread` spreads."""
         if self.index is None:
-            return x
-        return _Placed.apply(x, self.index, self.batch * self.length).view(self.batch, self.length, -1)
+            return pieces[0]
+        rows = [piece.flatten(0, 1) for piece in pieces]
+        return _Joined.apply(len(self.index), self.within, *rows)
 
     def recall(self, owner: object, name: str, new: torch.Tensor) -> torch.Tensor:
         """A tensor of the new positions, (B, H, T, D), with those of the earlier ones, (B, H, S, D)."""
         return new if self.cache is None else self.cache.extend(owner, name, new, self.start)
 
 
-def _rounded(wanted: torch.Tensor) -> torch.Tensor:
-    """The places that are wanted, and as many others as make their number a multiple of `ROUND`, where there are."""
-    wanted = wanted.flatten()
-    places, others = wanted.nonzero()[:, 0], (~wanted).nonzero()[:, 0]
-    return torch.cat([places, others[: -len(places) % ROUND]])
+def _rounded(places: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Places, and so many of the others (booleans) that their number is a multiple of `ROUND`, where there are."""
+    return torch.cat([places, others.nonzero()[: -len(places) % ROUND, 0]])
 
 
-class _Taken(torch.autograd.Function):
-    """Some rows of x, each once: on the way back they are put into their places, where torch would add them up."""
+class _Spread(torch.autograd.Function):
+    """Rows of x, one tensor's after the other's, in their places among rows of zeros.
 
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        ctx.index, ctx.count = index, len(x)
-        return x.index_select(0, index)
+    torch's own way back for the reverse would add up gradients, as if a row could be taken twice.
+    """
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _placed(gradient, ctx.index, ctx.count), None
-
-
-class _Placed(torch.autograd.Function):
-    """The reverse: rows of x in their places among `count` rows of zeros."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, index: torch.Tensor, count: int) -> torch.Tensor:
-        ctx.index = index
-        return _placed(x, index, count)
+    def forward(
+        ctx: Any, x: torch.Tensor, places: tuple[torch.Tensor, ...], counts: tuple[int, ...]
+    ) -> tuple[torch.Tensor, ...]:
+        ctx.places, ctx.count = places, len(x)
+        return _spread(x, places, counts)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradient.index_select(0, ctx.index), None, None
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return _joined(ctx.count, ctx.places, gradients), None, None
 
 
-def _placed(rows: torch.Tensor, index: torch.Tensor, count: int) -> torch.Tensor:
-    return rows.new_zeros(count, *rows.shape[1:]).index_copy_(0, index, rows)
+class _Joined(torch.autograd.Function):
+    """The reverse: some rows of each tensor, one after the other, up to `count` rows with zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, places: tuple[torch.Tensor, ...], *pieces: torch.Tensor) -> torch.Tensor:
+        ctx.places, ctx.counts = places, tuple(len(piece) for piece in pieces)
+        return _joined(count, places, pieces)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return None, None, *_spread(gradient, ctx.places, ctx.counts)
+
+
+def _spread(x: torch.Tensor, places: tuple[torch.Tensor, ...], counts: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+    rows = x.split([*map(len, places), len(x) - sum(map(len, places))])
+    pieces = zip(counts, places, rows, strict=False)
+    return tuple(x.new_zeros(count, *x.shape[1:]).index_copy_(0, own, some) for count, own, some in pieces)
+
+
+def _joined(count: int, places: tuple[torch.Tensor, ...], pieces: Sequence[torch.Tensor]) -> torch.Tensor:
+    rows = [piece.index_select(0, own) for piece, own in zip(pieces, places, strict=True)]
+    rest = count - sum(map(len, places))
+    return torch.cat([*rows, rows[0].new_zeros(rest, *rows[0].shape[1:])])

@@ -17,7 +17,8 @@ Legend of shapes: B batch, T new positions, S all positions, M latents, H heads,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -31,7 +32,7 @@ from whence.models.layout import Layout
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of queries to other positions under a mask of booleans (queries, keys)."""
+    """Multi-head attention of queries to other positions, under a mask of booleans (Tq, Tk) for each piece of them."""
 
     def __init__(self, shape: AttentionShape) -> None:
         super().__init__()
@@ -39,38 +40,36 @@ class CrossAttention(nn.Module):
         self.query, self.key, self.value, self.proj = (nn.Linear(shape.n_embd, shape.n_embd) for _ in range(4))
         self.proj_dropout = Dropout(shape.dropout)
 
-    def forward(self, queries: torch.Tensor, asking: Layout, read: Read) -> torch.Tensor:
-        """queries in the layout `asking`, (B, Tq, C) or packed, to as many averages of what is read."""
+    def forward(
+        self, queries: torch.Tensor, asking: Layout, x: torch.Tensor, reading: Layout, masks: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """queries in the layout `asking`, (B, Tq, C) or packed, to as many averages of what x says."""
         dropout = self.shape.dropout if self.training else 0.0
-        query = self._heads(self.query(queries), asking)
-        mixed = attend(query, read.key, read.value, dropout=dropout, bias=read.bias(query))
-        return self.proj_dropout(self.proj(asking.gather(mixed.transpose(1, 2).flatten(2))))
+        value = self._recalled("value", self.value(x), reading)
+        query, key = asking.spread(self.query(queries)), self._recalled("key", self.key(x), reading)
+        mixed = [
+            attend(self._heads(q), k, v, dropout=dropout, bias=_bias(mask, q))
+            for q, k, v, mask in zip(query, key, value, masks, strict=True)
+        ]
+        return self.proj_dropout(self.proj(asking.join([by_head.transpose(1, 2).flatten(2) for by_head in mixed])))
 
-    def weights(self, queries: torch.Tensor, asking: Layout, read: Read) -> torch.Tensor:
-        """(B, H, Tq, Tk)."""
-        query = self._heads(self.query(queries), asking)
-        return dot_product_weights(query, read.key, read.bias(query))
+    def picture(self, queries: torch.Tensor, x: torch.Tensor, reading: Layout, mask: torch.Tensor) -> torch.Tensor:
+        """The weights, (B, H, Tq, Tk), of queries (B, Tq, C) and x (B, Tk, C)."""
+        (key,) = self._recalled("key", self.key(x), reading)
+        return dot_product_weights(self._heads(self.query(queries)), key, _bias(mask, key))
 
-    def read(self, x: torch.Tensor, layout: Layout, mask: torch.Tensor) -> Read:
-        """Keys and values of x and of what was there before it, under a mask (Tq, Tk)."""
-        key = layout.recall(self, "key", self._heads(self.key(x), layout))
-        return Read(key, layout.recall(self, "value", self._heads(self.value(x), layout)), mask)
+    def _recalled(self, name: str, projected: torch.Tensor, layout: Layout) -> list[torch.Tensor]:
+        """By pieces and heads, (B, H, Tk, D), with what was there before."""
+        pieces = zip(layout.pieces, layout.spread(projected), strict=True)
+        return [piece.recall(self, name, self._heads(own)) for piece, own in pieces]
 
-    def _heads(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        return layout.spread(x).unflatten(-1, (self.shape.n_head, self.shape.head_size)).transpose(1, 2)
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (self.shape.n_head, self.shape.head_size)).transpose(1, 2)
 
 
-@dataclass(frozen=True)
-class Read:
-    """What is read: keys and values, (B, H, Tk, D), and which query may read which of them, (Tq, Tk)."""
-
-    key: torch.Tensor
-    value: torch.Tensor
-    mask: torch.Tensor
-
-    def bias(self, like: torch.Tensor) -> torch.Tensor:
-        """The mask as what is added to the scores, (Tq, Tk)."""
-        return like.new_zeros(self.mask.shape).masked_fill(~self.mask, float("-inf"))
+def _bias(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A mask as what is added to the scores, (Tq, Tk)."""
+    return like.new_zeros(mask.shape).masked_fill(~mask, float("-inf"))
 
 
 class PerceiverStack(Layers):
@@ -109,45 +108,54 @@ class PerceiverStack(Layers):
         self.middle = Stack(shape=inner, n_layer=n_layer - 2, attention=attention)
 
     def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        latents, inner, reads = self._down(x, layout)
-        if inner.length:
-            z = latents + self.down(self.down_ln1(latents), inner, reads)
-            latents = self.middle(z + self.down_mlp(self.down_ln2(z)), inner)
-        out = layout.only_asked(x + self.up(x, layout, self._up(latents, inner, layout)))
+        latents, inner, masks = self._latents(layout)
+        z = self._down(latents, inner, x, layout, masks)  # without a latent too, for the cache
+        latents = self.middle(z, inner) if inner.length else z
+        out = layout.only_asked(x + self.up(x, layout, *self._up(latents, inner, layout)))
         return out + self.up_mlp(self.up_ln2(out))
 
     def pictures(self, x: torch.Tensor, layout: Layout) -> list[Picture]:
         """Latents reading inputs, the layers between latents, outputs reading latents."""
-        latents, inner, reads = self._down(x, layout)
-        queries = self.down_ln1(latents)
-        z = latents + self.down(queries, inner, reads)
-        z = z + self.down_mlp(self.down_ln2(z))
-        up = self.up.weights(x, layout, self._up(self.middle(z, inner), inner, layout))
-        return [("down", self.down.weights(queries, inner, reads)), *self.middle.pictures(z, inner), ("up", up)]
+        latents, inner, masks = self._latents(layout)
+        down = self.down.picture(self.down_ln1(latents), x, layout, *masks)
+        z = self._down(latents, inner, x, layout, masks)
+        keys, reading, (mask,) = self._up(self.middle(z, inner), inner, layout)
+        return [("down", down), *self.middle.pictures(z, inner), ("up", self.up.picture(x, keys, reading, mask))]
 
     def _complete(self, positions: int) -> int:
         """How many latents have all that they may read, after so many positions."""
         return min(self.latents.shape[1], positions // self.stride)
 
-    def _down(self, x: torch.Tensor, layout: Layout) -> tuple[torch.Tensor, Layout, Read]:
-        """The latents that the new positions complete, their layout, and what they read."""
-        before, after = self._complete(layout.start), self._complete(layout.end)
-        numbers = torch.arange(before, after, device=x.device)
-        mask = torch.arange(layout.end, device=x.device) < (numbers[:, None] + 1) * self.stride
-        # A latent stands for no character: none is a MASK.
-        marks = torch.zeros(layout.batch, after, dtype=torch.bool, device=x.device)
-        inner = Layout(layout.batch, after - before, marks, start=before, cache=layout.cache)
-        latents = self.latents[:, before:after].expand(layout.batch, -1, -1)
-        return latents, inner, self.down.read(x, layout, mask)
+    def _latents(self, layout: Layout) -> tuple[torch.Tensor, Layout, list[torch.Tensor]]:
+        """The latents that the new positions complete, their layout, and which positions each may read, by pieces."""
+        latents, inner, masks = [], [], []
+        for piece in layout.pieces:
+            before, after = self._complete(piece.start), self._complete(piece.end)
+            numbers = torch.arange(before, after, device=piece.marks.device)
+            masks.append(torch.arange(piece.end, device=numbers.device) < (numbers[:, None] + 1) * self.stride)
+            # A latent stands for no character: none is a MASK.
+            marks = torch.zeros(piece.batch, after, dtype=torch.bool, device=numbers.device)
+            inner.append(Layout(piece.batch, after - before, marks, start=before, cache=piece.cache))
+            latents.append(self.latents[:, before:after].expand(piece.batch, -1, -1))
+        own = Layout.of(inner)
+        return own.join(latents), own, masks
 
-    def _up(self, z: torch.Tensor, inner: Layout, layout: Layout) -> Read:
-        """Normed latents for the outputs to read; where they are aligned, an empty one in front."""
-        keys = self.up_ln1(z)
-        last = (torch.arange(inner.end, device=z.device) + 1) * self.stride - 1
-        mask = last <= torch.arange(layout.start, layout.end, device=z.device)[:, None]
+    def _down(
+        self, latents: torch.Tensor, inner: Layout, x: torch.Tensor, layout: Layout, masks: list[torch.Tensor]
+    ) -> torch.Tensor:
+        """The latents after they have read x."""
+        z = latents + self.down(self.down_ln1(latents), inner, x, layout, masks)
+        return z + self.down_mlp(self.down_ln2(z))
+
+    def _up(self, z: torch.Tensor, inner: Layout, layout: Layout) -> tuple[torch.Tensor, Layout, list[torch.Tensor]]:
+        """Normed latents for the outputs to read, with their layout and masks; where aligned, an empty one in front."""
+        keys, masks = self.up_ln1(z), []
+        for piece, latents in zip(layout.pieces, inner.pieces, strict=True):
+            last = (torch.arange(latents.end, device=z.device) + 1) * self.stride - 1
+            masks.append(last <= torch.arange(piece.start, piece.end, device=z.device)[:, None])
         if not self.aligned:
-            return self.up.read(keys, inner, mask)
+            return keys, inner, masks
         empty = int(layout.start == 0)
-        keys = F.pad(keys, (0, 0, empty, 0))
-        moved = replace(inner, length=inner.length + empty, start=inner.start + 1 - empty)
-        return self.up.read(keys, moved, F.pad(mask, (1, 0), value=True))
+        moved = Layout.of([replace(p, length=p.length + empty, start=p.start + 1 - empty) for p in inner.pieces])
+        padded = [F.pad(own, (0, 0, empty, 0)) for own in inner.spread(keys)]
+        return moved.join(padded), moved, [F.pad(mask, (1, 0), value=True) for mask in masks]

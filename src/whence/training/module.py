@@ -75,16 +75,10 @@ class LanguageModel(pl.LightningModule):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean cross-entropy over the targets of a batch."""
-        parts = batch.by_length() if self.packed else [batch]
-        sums = [next_character_loss(*self._predict(part), reduction="sum") for part in parts]
-        return torch.stack(sums).sum() / (batch.targets != PAD_ID).sum()
-
-    def _predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits, (M, V), with their targets, (M,)."""
-        if self.packed:
-            layout = Layout.packed(batch.inputs, batch.targets)
-            return self._logits(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets))
-        return self._logits(batch.inputs).flatten(0, 1), batch.targets.flatten()
+        if not self.packed:
+            return next_character_loss(self._logits(batch.inputs), batch.targets)
+        layout = Layout.packed(batch.inputs, batch.targets)
+        return next_character_loss(self._logits(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets)))
 
     def configure_gradient_clipping(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
@@ -121,6 +115,6 @@ def sample_losses(
     return losses.sum(dim=1) / (targets != PAD_ID).sum(dim=1)
 
 
-def next_character_loss(logits: torch.Tensor, targets: torch.Tensor, reduction: str = "mean") -> torch.Tensor:
-    """Mean or sum of the cross-entropy over the targets that are not PAD; logits (..., V), targets (...)."""
-    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=PAD_ID, reduction=reduction)
+def next_character_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy over the targets that are not PAD; logits (..., V), targets (...)."""
+    return F.cross_entropy(logits.flatten(0, -2).float(), targets.flatten(), ignore_index=PAD_ID)

@@ -29,5 +29,5 @@ class AlibiAttention(VanillaAttention):
         falling = (-slopes[:, None, None] * distance).masked_fill(distance < 0, float("-inf"))
         self.register_buffer("falling", falling, persistent=False)  # (H, T, T)
 
-    def bias(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+    def bias(self, layout: Layout, dtype: torch.dtype) -> torch.Tensor:
         return self.falling[:, layout.start : layout.end, : layout.end]

@@ -17,10 +17,10 @@ from whence.models.layout import Layout
 
 
 class LinearAttention(VanillaAttention):
-    forward = Attention.forward  # from the weights: they are no softmax
+    mix = Attention.mix  # from the weights: they are no softmax
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+    def weights(self, layout: Layout, *projected: torch.Tensor) -> torch.Tensor:
         # torch.compile expects elu to keep the order of a turned tensor in memory, which it does not.
-        query, key = (F.elu(turned.contiguous()) + 1 for turned in (self.queries(x, layout), self.keys(x, layout)))
+        query, key = (F.elu(turned.contiguous()) + 1 for turned in self.compared(layout, *projected))
         scores = (query @ key.transpose(-2, -1)).tril(layout.start)  # (B, H, T, S), none below zero
         return scores / (scores.sum(dim=-1, keepdim=True) + 1e-6)

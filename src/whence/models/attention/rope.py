@@ -36,11 +36,8 @@ class RotaryAttention(VanillaAttention):
         quarter = torch.block_diag(*[torch.tensor([[0.0, 1.0], [-1.0, 0.0]])] * (shape.head_size // 2))
         self.register_buffer("quarter", quarter, persistent=False)  # (D, D)
 
-    def queries(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        return self._turn(self.heads(self.query(x), layout), layout)
-
-    def keys(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        return layout.recall(self, "key", self._turn(self.heads(self.key(x), layout), layout))
+    def compared(self, layout: Layout, query: torch.Tensor, key: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return super().compared(layout, self._turn(query, layout), self._turn(key, layout))
 
     def _turn(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
         cosine, sine = (table[layout.start : layout.end].to(x.dtype) for table in (self.cosine, self.sine))

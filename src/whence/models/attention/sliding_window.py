@@ -24,10 +24,10 @@ class SlidingWindowAttention(VanillaAttention):
             raise ValueError(f"model.attention.window: expected at least 1, got {window}")
         self.window = window
 
-    def bias(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+    def bias(self, layout: Layout, dtype: torch.dtype) -> torch.Tensor:
         """Zero for what is seen, minus infinity elsewhere, (B, 1, T, S)."""
-        places = torch.arange(layout.end, device=x.device)
+        places = torch.arange(layout.end, device=layout.marks.device)
         distance = places[layout.start :, None] - places  # (T, S)
         near = distance < self.window
         seen = (near | layout.marks[:, None, :] | layout.marks[:, layout.start :, None]) & (distance >= 0)  # (B, T, S)
-        return torch.zeros_like(seen, dtype=x.dtype).masked_fill(~seen, float("-inf"))[:, None]
+        return torch.zeros_like(seen, dtype=dtype).masked_fill(~seen, float("-inf"))[:, None]

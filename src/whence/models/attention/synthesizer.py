@@ -34,10 +34,12 @@ class SynthesizerAttention(Attention):
         self.w2 = nn.Parameter(torch.empty(*heads, shape.head_size, columns).uniform_(-0.001, 0.001))
         self.b2 = nn.Parameter(torch.zeros(*heads, columns))
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        return causal_softmax(self.scores(x, layout))
+    def projections(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (F.relu(self.w1(x)),)
 
-    def scores(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """S before mask and softmax, (B, H, T, S)."""
-        hidden = F.relu(self.heads(self.w1(x), layout))  # (B, H, T, D)
+    def weights(self, layout: Layout, *projected: torch.Tensor) -> torch.Tensor:
+        return causal_softmax(self.scores(layout, *projected))
+
+    def scores(self, layout: Layout, hidden: torch.Tensor) -> torch.Tensor:
+        """S before mask and softmax, (B, H, T, S), for hidden (B, H, T, D)."""
         return hidden @ self.w2[..., : layout.end] + self.b2[..., None, : layout.end].to(hidden.dtype)

@@ -29,7 +29,10 @@ class FactorizedDenseSynthesizerAttention(Attention):
         self.coarse = nn.Linear(shape.head_size, rows)
         self.fine = nn.Linear(shape.head_size, shape.block_size // rows)
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        hidden = F.relu(self.heads(self.w1(x), layout))  # (B, H, T, D)
+    def projections(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (F.relu(self.w1(x)),)
+
+    def weights(self, layout: Layout, *projected: torch.Tensor) -> torch.Tensor:
+        (hidden,) = projected  # (B, H, T, D)
         product = self.coarse(hidden)[..., :, None] * self.fine(hidden)[..., None, :]  # (B, H, T, a, b)
         return causal_softmax(product.flatten(-2)[..., : layout.end])  # (B, H, T, S)

@@ -28,9 +28,12 @@ class SynthesizerMixtureAttention(SynthesizerAttention):
         self.key = nn.Linear(shape.n_embd, shape.n_embd)
         self.mixture = nn.Parameter(torch.zeros(2))
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        query = self.heads(self.query(x), layout)
-        key = layout.recall(self, "key", self.heads(self.key(x), layout))
+    def projections(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return *super().projections(x), self.query(x), self.key(x)
+
+    def weights(self, layout: Layout, *projected: torch.Tensor) -> torch.Tensor:
+        hidden, query, key = projected  # (B, H, T, D) each
+        key = layout.recall(self, "key", key)
         dot_product = query @ key.transpose(-2, -1) / math.sqrt(self.shape.head_size)
         alpha = self.mixture.softmax(dim=0)
-        return causal_softmax(alpha[0] * self.scores(x, layout) + alpha[1] * dot_product)  # (B, H, T, S)
+        return causal_softmax(alpha[0] * self.scores(layout, hidden) + alpha[1] * dot_product)  # (B, H, T, S)

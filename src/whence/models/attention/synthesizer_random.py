@@ -38,10 +38,10 @@ class RandomSynthesizerAttention(Attention):
             else:
                 self.register_buffer(name, drawn)  # saved: a checkpoint must bring its R along
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
+    def weights(self, layout: Layout, *projected: torch.Tensor) -> torch.Tensor:
         scores = self.left[:, layout.start : layout.end]
         if self.right is None:
             scores = scores[..., : layout.end]
         else:
             scores = scores @ self.right[:, : layout.end].transpose(-2, -1)
-        return causal_softmax(scores).to(x.dtype).expand(layout.batch, -1, -1, -1)  # (B, H, T, S)
+        return causal_softmax(scores).expand(layout.batch, -1, -1, -1)  # (B, H, T, S)

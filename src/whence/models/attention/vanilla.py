@@ -23,22 +23,22 @@ class VanillaAttention(Attention):
         self.query = nn.Linear(shape.n_embd, shape.n_embd)
         self.key = nn.Linear(shape.n_embd, shape.n_embd)
 
-    def forward(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        query, key, value = self.queries(x, layout), self.keys(x, layout), self.values(x, layout)
-        mixed = attend(query, key, value, dropout=self.active_dropout, bias=self.bias(x, layout))
-        return self.output(mixed, layout)
+    def projections(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.query(x), self.key(x)
 
-    def weights(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        return dot_product_weights(self.queries(x, layout), self.keys(x, layout), self.bias(x, layout))
+    def mix(self, layout: Layout, value: torch.Tensor, *projected: torch.Tensor) -> torch.Tensor:
+        query, key = self.compared(layout, *projected)
+        value = layout.recall(self, "value", value)
+        return attend(query, key, value, dropout=self.active_dropout, bias=self.bias(layout, query.dtype))
 
-    def queries(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """(B, H, T, D)."""
-        return self.heads(self.query(x), layout)
+    def weights(self, layout: Layout, *projected: torch.Tensor) -> torch.Tensor:
+        query, key = self.compared(layout, *projected)
+        return dot_product_weights(query, key, self.bias(layout, query.dtype))
 
-    def keys(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """(B, H, S, D)."""
-        return layout.recall(self, "key", self.heads(self.key(x), layout))
+    def compared(self, layout: Layout, query: torch.Tensor, key: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Queries, (B, H, T, D), and the keys of all positions, (B, H, S, D), as they are multiplied."""
+        return query, layout.recall(self, "key", key)
 
-    def bias(self, x: torch.Tensor, layout: Layout) -> torch.Tensor | None:
+    def bias(self, layout: Layout, dtype: torch.dtype) -> torch.Tensor | None:
         """Added to the scores, (H, T, S) or (B, 1, T, S); minus infinity for what is not seen. None: causal."""
         return None
