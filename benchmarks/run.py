@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from whence.run import git_state, versions
 from whence.training.devices import describe_device, pick_device, pick_precision
 
 Side = Callable[[], float]
+Way = tuple[str, str]  # a choice of conf/trainer, a precision
+Sides = tuple[Side, dict[Way, Side]]  # the textbook's, and ours
 HEADINGS = ("design", "what", "trainer", "precision", "textbook", "whence", "times better", "over the rounds")
 
 
@@ -43,24 +46,23 @@ class Sizes:
     questions: int
 
 
-def speeds(
-    kind: str, folder: Path, into: Path, precision: str, trainer: str, sizes: Sizes
-) -> dict[str, tuple[Side, Side]]:
-    """What is measured of a trainer: pairs of functions that give samples a second, the textbook's first."""
-    theirs, ours = Textbook(kind, folder), Ours(kind, folder, into, precision, trainer)
+def trainings(kind: str, folder: Path, into: Path, ways: Sequence[Way], sizes: Sizes) -> dict[str, Sides]:
+    """Samples a second in both stages."""
+    theirs, ours = Textbook(kind, folder), {way: Ours(kind, folder, into, *way) for way in ways}
 
-    def trained(stage: str) -> tuple[Side, Side]:
+    def sides(stage: str) -> Sides:
         return (
             lambda: theirs.train(sizes.steps, sizes.batch, corrupted=stage == "pretrain"),
-            lambda: ours.speed(sizes.steps, sizes.batch, stage=stage),
+            {way: partial(one.speed, sizes.steps, sizes.batch, stage=stage) for way, one in ours.items()},
         )
 
-    return {"pretraining, documents/s": trained("pretrain"), "finetuning, questions/s": trained("finetune")}
+    return {"pretraining, documents/s": sides("pretrain"), "finetuning, questions/s": sides("finetune")}
 
 
-def others(kind: str, folder: Path, into: Path, sizes: Sizes, *, quick: bool) -> dict[str, tuple[Side, Side]]:
-    """What does not depend on the precision of training: answers, and unless it must be quick the first step."""
-    ours, asked = Ours(kind, folder, into, "32-true"), Textbook(kind, folder)
+def others(kind: str, folder: Path, into: Path, sizes: Sizes, *, quick: bool) -> dict[str, Sides]:
+    """What does not depend on how it was trained: answers, and unless it must be quick the first step."""
+    way = ("auto", "32-true")
+    ours, asked = Ours(kind, folder, into, *way), Textbook(kind, folder)
     model, questions, data, spec = ours.asked()
     asked.model.load_state_dict(to_course(model.state_dict(), spec))
 
@@ -70,23 +72,31 @@ def others(kind: str, folder: Path, into: Path, sizes: Sizes, *, quick: bool) ->
         assert said == answer_all(model, few, data)[0], f"{kind}: the two give other answers"
         return speed
 
-    found: dict[str, tuple[Side, Side]] = {"answers/s": (their_answers, lambda: answer_all(model, questions, data)[1])}
+    found: dict[str, Sides] = {"answers/s": (their_answers, {way: lambda: answer_all(model, questions, data)[1]})}
     if not quick:
         found["first steps a minute"] = (
             lambda: 60 / Textbook.first_step(kind, folder, sizes.batch),
-            lambda: 60 / ours.first_step(sizes.batch),
+            {way: lambda: 60 / ours.first_step(sizes.batch)},
         )
     return found
 
 
-def measure(sides: tuple[Side, Side], rounds: int) -> dict[str, Any]:
-    """Both sides in turn, `rounds` times after a warm-up."""
-    for side in sides:
+def measure(sides: Sides, rounds: int) -> list[dict[str, Any]]:
+    """The textbook and each of our ways in turn, `rounds` times after a warm-up; a row for each way."""
+    theirs, ours = sides
+    for side in (theirs, *ours.values()):
         side()
-    found = [[side() for side in sides] for _ in range(rounds)]
-    ratios = [ours / theirs for theirs, ours in found]
-    middle = [statistics.median(values) for values in (*zip(*found, strict=True), ratios)]
-    return dict(zip(("textbook", "whence", "ratio"), middle, strict=True)) | {"ratios": ratios}
+    found = [(theirs(), {way: side() for way, side in ours.items()}) for _ in range(rounds)]
+    rows = []
+    for way in ours:
+        ratios = [own[way] / textbook for textbook, own in found]
+        rows.append(
+            {"trainer": way[0], "precision": way[1]}
+            | {"textbook": statistics.median(textbook for textbook, _ in found)}
+            | {"whence": statistics.median(own[way] for _, own in found)}
+            | {"ratio": statistics.median(ratios), "ratios": ratios}
+        )
+    return rows
 
 
 def peak_memory(kind: str, folder: Path, batch: int) -> dict[str, Any]:
@@ -144,12 +154,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--variants", nargs="+", default=["vanilla", "synthesizer", "rope", "perceiver"])
     parser.add_argument("--precision", nargs="+", default=["auto"], help="auto: as a run picks it")
     parser.add_argument("--trainers", nargs="+", default=["auto", "fast"], help="fast: compiled, which --quick is not")
+    parser.add_argument("--only", default="", help="a part of the rows' names, such as pretraining")
+    parser.add_argument("--steps", type=int, default=4, help="of training, in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--into", type=Path, default=Path("outputs/benchmarks"))
     chosen = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
-    sizes, variants, rounds = Sizes(4, chosen.batch, 8), chosen.variants, chosen.rounds
+    sizes, variants, rounds = Sizes(chosen.steps, chosen.batch, 8), chosen.variants, chosen.rounds
     if chosen.quick:
         sizes, variants, rounds, chosen.trainers = Sizes(3, 16, 2), variants[:1], 1, ["auto"]
     rows = []
@@ -157,19 +169,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # As large as the course's; quick ones ask fewer questions.
         folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=5 if chosen.quick else 17)
         for kind in variants:
-            rest = others(kind, folder, Path(into), sizes, quick=chosen.quick)
-            found = {(what, "auto", "32-true"): sides for what, sides in rest.items()}
-            for trainer, named in product(chosen.trainers, chosen.precision):
-                precision = pick_precision({"precision": named, "accelerator": "cpu"})
-                pairs = speeds(kind, folder, Path(into), precision, trainer, sizes)
-                found |= {(what, trainer, precision): sides for what, sides in pairs.items()}
-            for (what, trainer, precision), sides in sorted(found.items(), key=lambda item: item[0], reverse=True):
-                labels = {"design": kind, "what": what, "trainer": trainer, "precision": precision}
-                rows.append(labels | measure(sides, rounds))
+            picked = [pick_precision({"precision": named, "accelerator": "cpu"}) for named in chosen.precision]
+            found = trainings(kind, folder, Path(into), list(product(chosen.trainers, picked)), sizes)
+            found |= others(kind, folder, Path(into), sizes, quick=chosen.quick)
+            for what, sides in found.items():
+                if chosen.only in what:
+                    rows += [{"design": kind, "what": what} | row for row in measure(sides, rounds)]
         grown = []
-        if not chosen.quick:
-            picked = pick_precision({"precision": "auto", "accelerator": "cpu"})
-            labels = {"design": variants[0], "what": "peak memory, MB", "trainer": "auto", "precision": picked}
+        if not (chosen.quick or chosen.only):
+            auto = pick_precision({"precision": "auto", "accelerator": "cpu"})
+            labels = {"design": variants[0], "what": "peak memory, MB", "trainer": "auto", "precision": auto}
             rows.append(labels | peak_memory(variants[0], folder, sizes.batch))
             grown = growth(Path(into), sizes.batch, sizes.steps)
     show("Side by side", HEADINGS, [_cells(row) for row in rows], right_from=3)

@@ -18,9 +18,14 @@ def test_a_step_is_profiled(tmp_path, capsys):
     assert 0 < float(re.search(r"floor: ([\d.]+) GFLOP at", said)[1]) < 6 * 15_000 * characters / 1e9
 
 
-def test_two_sides_take_turns_and_their_ratio_is_told():
+def test_sides_take_turns_and_their_ratios_are_told():
     asked = []
-    found = run.measure((lambda: asked.append("theirs") or 2.0, lambda: asked.append("ours") or 6.0), rounds=2)
-    assert asked == ["theirs", "ours"] * 3  # a warm-up first
-    assert found["ratio"] == 3
-    assert found["ratios"] == [3, 3]
+
+    def side(name, speed):
+        return lambda: asked.append(name) or speed
+
+    ours = {("auto", "32-true"): side("ours", 6.0), ("fast", "32-true"): side("fast", 8.0)}
+    auto, fast = run.measure((side("theirs", 2.0), ours), rounds=2)
+    assert asked == ["theirs", "ours", "fast"] * 3  # a warm-up first
+    assert (auto["trainer"], auto["ratio"], auto["ratios"]) == ("auto", 3, [3, 3])
+    assert (fast["trainer"], fast["ratio"], fast["textbook"]) == ("fast", 4, 2)
