@@ -27,7 +27,7 @@ class Ours:
     trainer: a choice of conf/trainer; `fast` compiles in its first run and finds that again in later ones.
     """
 
-    def __init__(self, kind: str, folder: Path, into: Path, precision: str, trainer: str = "auto") -> None:
+    def __init__(self, kind: str, folder: Path, into: Path, trainer: str, precision: str) -> None:
         self.words = [
             f"attention={kind}", "data=cs224n", f"data.dir={folder}", f"trainer={trainer}", "trainer.accelerator=cpu",
             f"trainer.precision={precision}", f"run_root={into}", "rerun=true", "checkpoint.every_seconds=3600",
@@ -77,5 +77,5 @@ def answer_all(model: GPT, questions: list[Question], data: BirthPlaceData) -> t
 if __name__ == "__main__":  # KIND FOLDER BATCH: two steps, then the most memory they took, in kB
     kind, folder, batch = sys.argv[1:]
     with tempfile.TemporaryDirectory() as into:
-        Ours(kind, Path(folder), Path(into), "auto").train(2, int(batch), stage="pretrain")
+        Ours(kind, Path(folder), Path(into), "auto", "auto").train(2, int(batch), stage="pretrain")
     print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

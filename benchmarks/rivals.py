@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as into:
         folder = chosen.data or world_folder(into, people=3000, biographies=1, dev=17)
-        textbook, ours = Textbook("vanilla", folder), Ours("vanilla", folder, Path(into), chosen.precision)
+        textbook, ours = Textbook("vanilla", folder), Ours("vanilla", folder, Path(into), "auto", chosen.precision)
         words = [*ours.words, "stage=pretrain"]
         data = load_data(prepare(compose(words), words))
         document = statistics.fmean(len(data.dataset[0, i][1][0]) for i in range(len(data.dataset)))  # type: ignore

@@ -120,7 +120,7 @@ def growth(into: Path, batch: int, steps: int) -> list[dict[str, Any]]:
     """Documents a second on 1, 4 and 16 times the corpus, and the seconds to the first step."""
     found = []
     for times in (1, 4, 16):
-        ours = Ours("vanilla", world_folder(into, people=490 * times, biographies=6), into, "auto")
+        ours = Ours("vanilla", world_folder(into, people=490 * times, biographies=6), into, "auto", "auto")
         seconds = ours.first_step(batch)
         speed = ours.train(steps, batch, stage="pretrain")["samples_per_second"]
         found.append({"documents": 2940 * times, "documents_per_second": speed, "seconds_to_first_step": seconds})

@@ -1,5 +1,6 @@
 """The benchmarks run and print what they promise; their figures are not tested."""
 
+import json
 import re
 
 from conftest import TINY
@@ -29,3 +30,12 @@ def test_sides_take_turns_and_their_ratios_are_told():
     assert asked == ["theirs", "ours", "fast"] * 3  # a warm-up first
     assert (auto["trainer"], auto["ratio"], auto["ratios"]) == ("auto", 3, [3, 3])
     assert (fast["trainer"], fast["ratio"], fast["textbook"]) == ("fast", 4, 2)
+
+
+def test_quick_prints_a_table_and_keeps_its_figures(tmp_path, capsys):
+    assert run.main(["--quick", "--into", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    rows = json.loads((tmp_path / "benchmark.json").read_text())["rows"]
+    assert [row["what"] for row in rows] == ["pretraining, documents/s", "finetuning, questions/s", "answers/s"]
+    assert all(row["what"] in said and f"{row['ratio']:.1f}" in said for row in rows)
+    assert (tmp_path / "benchmark.png").stat().st_size > 1000
