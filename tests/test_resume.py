@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,10 +165,12 @@ def test_signal_handlers_are_put_back_whatever_happens(make_run, monkeypatch):
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
+def start(folder: Path, *words: str, cache: Path | None = None) -> subprocess.Popen:
+    """cache: where torch.compile keeps what it compiled, for a process that is to find nothing there."""
+    env = {**os.environ} if cache is None else {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(cache)}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *words],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
     )  # fmt: skip
 
 
@@ -180,22 +183,30 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen, beyond: str = "
     pytest.fail(f"no checkpoint beyond {beyond!r}: {process.stdout.read() if process.stdout else ''}")
 
 
-def test_killed_three_times_and_still_the_same(make_run, tmp_path):
-    """kill -9 of the real process; the same command each time."""
+@pytest.mark.parametrize(
+    ("trainer", "kills"),
+    [
+        ("auto", 3),
+        pytest.param("fast", 1, marks=pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")),
+    ],
+)
+def test_killed_and_still_the_same(make_run, tmp_path, trainer, kills):
+    """kill -9 of the real process; the same command each time, compiled anew each time if at all."""
     from conftest import TINY
 
-    words = ["stage=pretrain", *LONG, "trainer.max_steps=60", "recipe.pretrain.epochs=20"]
+    words = ["stage=pretrain", f"trainer={trainer}", "model.n_layer=2", *LONG]  # of which compiling takes a minute
+    words += ["trainer.max_steps=60", "recipe.pretrain.epochs=20"]
     expected = uninterrupted(make_run, *words)
     run = make_run(*words)
     command = [*TINY, f"run_root={run.config.run_root}", *words]
     seen = ""
-    for _ in range(3):
-        process = start(tmp_path, *command)
+    for number in range(kills):
+        process = start(tmp_path, *command, cache=tmp_path / f"compiled-{number}")
         seen = wait_for_checkpoint(run.checkpoints, process, seen)
         process.kill()
         process.wait()
         assert not (run.folder / "result.json").exists()
-    process = start(tmp_path, *command)
+    process = start(tmp_path, *command, cache=tmp_path / "compiled")
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said
     assert "going on from step" in said
