@@ -167,7 +167,7 @@ def test_signal_handlers_are_put_back_whatever_happens(make_run, monkeypatch):
 
 def start(folder: Path, *words: str, cache: Path | None = None) -> subprocess.Popen:
     """cache: where torch.compile keeps what it compiled, for a process that is to find nothing there."""
-    env = {**os.environ} if cache is None else {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(cache)}
+    env = None if cache is None else os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(cache)}
     return subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *words],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env,
@@ -210,6 +210,7 @@ def test_killed_and_still_the_same(make_run, tmp_path, trainer, kills):
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     assert "going on from step" in said
+    assert (tmp_path / "compiled").exists() == (trainer == "fast")
     assert digest(run.folder) == expected
 
 
