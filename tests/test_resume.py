@@ -210,7 +210,7 @@ def test_killed_and_still_the_same(make_run, tmp_path, trainer, kills):
     said = process.communicate(timeout=300)[0]
     assert process.returncode == 0, said
     assert "going on from step" in said
-    assert (tmp_path / "compiled").exists() == (trainer == "fast")
+    assert any((tmp_path / "compiled").rglob("*.so")) == (trainer == "fast")
     assert digest(run.folder) == expected
 
 
