@@ -167,6 +167,7 @@ def test_auto_takes_bfloat16_where_it_is_fast_and_says_so(do, monkeypatch):
 def test_a_compiled_run_learns_what_an_eager_one_does(do):
     words = ("stage=pretrain", "model.dropout=0", "trainer.max_steps=4", "trainer.precision=32-true")
     eager, compiled = (do(*words, f"trainer={trainer}") for trainer in ("auto", "fast"))
+    assert (eager["compiled"], compiled["compiled"]) == (False, True)
     assert compiled["loss"]["train"] == pytest.approx(eager["loss"]["train"], rel=1e-3)
 
 

@@ -101,7 +101,7 @@ FIELDS: dict[str, Field] = {
     "trainer.max_steps": Field((int,), low=1, optional=True),
     "trainer.accumulate_grad_batches": COUNT,
     "trainer.packed": Field((bool,), optional=True),
-    "trainer.compile": FLAG,
+    "trainer.compile": Field((bool,), optional=True),
     "trainer.num_workers": Field((int,), low=0),
     "trainer.threads": Field((int,), low=1, optional=True),
     "recipe.finetune.epochs_from_scratch": COUNT,

@@ -23,7 +23,7 @@ from whence.stages.common import build_model, inputs, load_data
 from whence.stages.finding import initial_model
 from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
 from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
-from whence.training.devices import pick_device, pick_precision
+from whence.training.devices import pick_compile, pick_device, pick_precision
 from whence.training.module import LanguageModel, sample_losses
 from whence.training.optimizers import only
 from whence.training.progress import ProgressReport
@@ -50,9 +50,9 @@ def train(run: Run) -> dict[str, Any]:
         if result := run.finished(made_from):  # another job of the sweep has done it meanwhile
             return result
         log.info(
-            "%s: %s parameters, %d steps of %d samples, %s -> %s",
+            "%s: %s parameters, %d steps of %d samples, %s%s -> %s",
             run.config.stage.name, f"{model.parameter_count():,}", steps, training["batch_size"],
-            run.config.model.name, run.folder,
+            run.config.model.name, ", compiled" if module.compiled else "", run.folder,
         )  # fmt: skip
         figures = fit(run, data, module, steps)
         result = {
@@ -63,6 +63,7 @@ def train(run: Run) -> dict[str, Any]:
             "pretrained": stored is not None,
             "source": str(stored.run) if stored else None,
             "steps": steps,
+            "compiled": module.compiled,
         } | figures
         if data.dev:
             result |= ask_dev(run, data, model, steps)
@@ -181,7 +182,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: b
         optimizer=build.build(run.plain["optimizer"], path="optimizer", model=model),
         factor=factor,
         packed=pick_device(options.accelerator).type == "cpu" if options.packed is None else options.packed,
-        compiled=options.compile,
+        compiled=pick_compile(run.plain["trainer"], model.parameter_count() * steps * data.batch_size),
         where=data.lines,
     )
 

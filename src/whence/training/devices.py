@@ -13,6 +13,8 @@ from whence.errors import ConfigError, HardwareError
 
 log = logging.getLogger(__name__)
 
+_LONG = 10**12  # parameters times samples; the course's pretraining has 6 10^12, experiment=recall half of one
+
 
 def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
     """Refuse what this machine or this kind of run cannot do. Raises HardwareError or ConfigError."""
@@ -56,6 +58,29 @@ def pick_precision(trainer: dict[str, Any]) -> str:
     if trainer["precision"] != "auto":
         return str(trainer["precision"])
     return "bf16-mixed" if fast_in_bfloat16(pick_device(trainer["accelerator"])) else "32-true"
+
+
+def pick_compile(trainer: dict[str, Any], work: int) -> bool:
+    """Whether to compile the model; what is left open is decided by the work, parameters times samples of the run.
+
+    Compiling takes a minute or two and saves a tenth of each step: tried where that was measured, on a processor with
+    bfloat16, for runs of half an hour or more there.
+    """
+    if trainer["compile"] is not None:
+        return bool(trainer["compile"])
+    alone = trainer["devices"] * trainer["num_nodes"] == 1
+    measured = pick_device(trainer["accelerator"]).type == "cpu" and pick_precision(trainer) == "bf16-mixed"
+    return work >= _LONG and alone and measured and can_compile()
+
+
+def can_compile() -> bool:
+    """Whether torch.compile works here, by trying it: it needs a compiler, Python's headers and a writable cache."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.zeros(64))
+    except Exception as error:  # whatever it is that compilers and headers lack, the run does without
+        log.info("not compiled, which would save a tenth of the time: %s", str(error).strip().splitlines()[0])
+        return False
+    return True
 
 
 def fast_in_bfloat16(device: torch.device) -> bool:

@@ -51,6 +51,7 @@ class LanguageModel(pl.LightningModule):
         self.seed = seed
         self.clip = clip
         self.packed = packed
+        self.compiled = compiled
         # Of the function and not of the module, which would be registered, and saved, twice.
         self._logits = torch.compile(model.forward, dynamic=True) if compiled else model.forward
         self._optimizer = optimizer
