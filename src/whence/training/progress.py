@@ -47,7 +47,7 @@ class ProgressReport(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
-        self._first_step = trainer.global_step
+        self._paced_from: tuple[int, float] | None = None
         self._mark = (self.samples, self._started)
         self._told_at = self._started
         self._tokens = torch.zeros((), device=pl_module.device)
@@ -63,7 +63,9 @@ class ProgressReport(pl.Callback):
                 console=Console(stderr=True),
             )
             self._bar.start()
-            self._task = self._bar.add_task(self.title, total=trainer.max_steps, completed=self._first_step, figures="")
+            self._task = self._bar.add_task(
+                self.title, total=trainer.max_steps, completed=trainer.global_step, figures=""
+            )
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -73,6 +75,8 @@ class ProgressReport(pl.Callback):
         now = time.monotonic()
         self.seconds = self._seconds_before + now - self._started
         last = trainer.global_step >= trainer.max_steps
+        if self._paced_from is None:  # the first step, which may compile for a minute, tells nothing of the others
+            self._paced_from = (trainer.global_step, now)
         samples, then = self._mark
         if now - then >= (0.5 if self._bar else self.every_seconds) or last:
             speed = (self.samples - samples) / (now - then)
@@ -101,14 +105,18 @@ class ProgressReport(pl.Callback):
         done, total = trainer.global_step, trainer.max_steps
         if self._bar:
             self._bar.update(self._task, completed=done, figures=figures)
-        pace = (now - self._started) / max(1, done - self._first_step)
-        seconds = round(pace * (total - done))
-        left = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
         if now - self._told_at >= self.every_seconds or done >= total:
             self._told_at = now
-            line = f"{self.title}  step {done}/{total}  {figures}  {left} left"
+            line = f"{self.title}  step {done}/{total}  {figures}{self._left(done, total, now)}"
             # On a terminal the bar shows the same; the file has the lines in either case.
             log.info("%s", line, extra={"quiet": self._bar is not None})
+
+    def _left(self, done: int, total: int, now: float) -> str:
+        first, since = self._paced_from or (done, now)
+        if done == first:
+            return ""
+        seconds = round((now - since) / (done - first) * (total - done))
+        return f"  {seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
 
     def _stop(self) -> None:
         if self._bar:
