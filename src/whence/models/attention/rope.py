@@ -19,9 +19,7 @@ from whence.models.layout import Layout
 class RotaryAttention(VanillaAttention):
     """base: wavelengths run from 2 pi to 2 pi base. Raises ValueError when the head size is odd."""
 
-    cosine: torch.Tensor
-    sine: torch.Tensor
-    quarter: torch.Tensor
+    turns: torch.Tensor
 
     def __init__(self, shape: AttentionShape, *, base: float = 10_000.0) -> None:
         super().__init__(shape)
@@ -29,19 +27,20 @@ class RotaryAttention(VanillaAttention):
             raise ValueError(f"rope turns pairs: n_embd / n_head must be even, got {shape.head_size}")
         if base <= 1:
             raise ValueError(f"model.attention.base: expected more than 1, got {base}")
-        tables = (table.repeat_interleave(2, dim=1) for table in rotations(shape.block_size, shape.head_size, base))
-        for name, table in zip(("cosine", "sine"), tables, strict=True):
-            self.register_buffer(name, table, persistent=False)  # (T, D)
-        # A quarter turn of all pairs, (x1, x2) to (-x2, x1), as a product: pairs taken apart are slow to work on.
-        quarter = torch.block_diag(*[torch.tensor([[0.0, 1.0], [-1.0, 0.0]])] * (shape.head_size // 2))
-        self.register_buffer("quarter", quarter, persistent=False)  # (D, D)
+        cosine, sine = rotations(shape.block_size, shape.head_size, base)
+        # (x1, x2) times [[cos, sin], [-sin, cos]] for each pair: one product a place is far quicker on a processor
+        # than pairs taken apart, or than sums of products of every component.
+        pairs = torch.stack((cosine, sine, -sine, cosine), dim=-1).unflatten(-1, (2, 2))  # (T, D/2, 2, 2)
+        turns = torch.stack([torch.block_diag(*place) for place in pairs])
+        self.register_buffer("turns", turns, persistent=False)  # (T, D, D)
 
     def compared(self, layout: Layout, query: torch.Tensor, key: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return super().compared(layout, self._turn(query, layout), self._turn(key, layout))
 
     def _turn(self, x: torch.Tensor, layout: Layout) -> torch.Tensor:
-        cosine, sine = (table[layout.start : layout.end].to(x.dtype) for table in (self.cosine, self.sine))
-        return x * cosine + x @ self.quarter.to(x.dtype) * sine  # (B, H, T, D)
+        places = x.permute(2, 0, 1, 3)  # (T, B, H, D)
+        turned = torch.bmm(places.flatten(1, 2), self.turns[layout.start : layout.end].to(x.dtype))
+        return turned.view(places.shape).permute(1, 2, 0, 3).contiguous()
 
 
 def rotations(length: int, head_size: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
