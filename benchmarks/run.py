@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -155,15 +155,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--precision", nargs="+", default=["auto"], help="auto: as a run picks it")
     parser.add_argument("--trainers", nargs="+", default=["auto", "fast"], help="fast: compiled, which --quick is not")
     parser.add_argument("--only", default="", help="a part of the rows' names, such as pretraining")
-    parser.add_argument("--steps", type=int, default=4, help="of training, in a round")
+    parser.add_argument("--steps", type=int, help="of training, in a round: 4, or 3 if quick")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, help="samples a step: 128, or 16 if quick")
     parser.add_argument("--into", type=Path, default=Path("outputs/benchmarks"))
     chosen = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
-    sizes, variants, rounds = Sizes(chosen.steps, chosen.batch, 8), chosen.variants, chosen.rounds
+    usual = Sizes(3, 16, 2) if chosen.quick else Sizes(4, 128, 8)
+    sizes = replace(usual, steps=chosen.steps or usual.steps, batch=chosen.batch or usual.batch)
+    variants, rounds = chosen.variants, chosen.rounds
     if chosen.quick:
-        sizes, variants, rounds, chosen.trainers = Sizes(3, 16, 2), variants[:1], 1, ["auto"]
+        variants, rounds, chosen.trainers = variants[:1], 1, ["auto"]
     rows = []
     with tempfile.TemporaryDirectory() as into:
         # As large as the course's; quick ones ask fewer questions.
