@@ -1,9 +1,8 @@
 """Whether one model answers more questions than another, or only happened to: the same questions put to both.
 
-Single runs: exact McNemar (McNemar 1947 with the binomial distribution in place of chi-squared), and the interval that
-goes with it, Clopper & Pearson's (1934) of the share of the questions that only one answered. Several seeds: questions
-by the bootstrap (Efron & Tibshirani 1993), both models of a draw on the same ones, and seeds by Student's t, since a
-bootstrap of three seeds is far too sure.
+Single runs: exact McNemar and an interval that goes with it (`mcnemar.py`). Several seeds: questions by the bootstrap
+(Efron & Tibshirani 1993), both models of a draw on the same ones, and seeds by Student's t, since a bootstrap of three
+seeds is far too sure.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 from scipy.special import stdtrit
-from scipy.stats import binomtest
+
+from whence.evaluation import mcnemar
 
 _DRAWS = 10_000
 _LEVEL = 0.05
@@ -54,12 +54,7 @@ class Comparison:
     def interval(self) -> tuple[float, float]:
         """95% interval of the difference: of single runs over questions, of several over questions and seeds."""
         if self.single:
-            mine, yours = self.only
-            if not mine + yours:
-                return 0.0, 0.0
-            share = binomtest(mine, mine + yours).proportion_ci(1 - _LEVEL, method="exact")
-            reach = (mine + yours) / self.first.shape[1]
-            return float((2 * share.low - 1) * reach), float((2 * share.high - 1) * reach)
+            return mcnemar.interval(*self.only, self.first.shape[1], _LEVEL)
         low, high = np.quantile(self._drawn, [_LEVEL / 2, 1 - _LEVEL / 2])
         return float(low), float(high)
 
@@ -68,8 +63,7 @@ class Comparison:
         """Probability of such a difference, or a larger one either way, if there were none: McNemar's of single runs,
         of several seeds from the draws of the interval (1 in 10,000 at the least)."""
         if self.single:
-            mine, yours = self.only
-            return float(binomtest(mine, mine + yours).pvalue) if mine + yours else 1.0
+            return mcnemar.exact_p(*self.only)
         below, above = (self._drawn <= _TIE).mean(), (self._drawn >= -_TIE).mean()
         return float(min(1.0, max(2 * min(below, above), 1 / _DRAWS)))
 
