@@ -1,15 +1,15 @@
 """Whether one model answers more questions than another, or only happened to: the same questions put to both.
 
 Single runs: exact McNemar and an interval that goes with it (`mcnemar.py`). Several seeds: questions by the bootstrap
-(Efron & Tibshirani 1993), both models of a draw on the same ones, and seeds by Student's t, since a bootstrap of three
-seeds is far too sure.
+(Efron & Tibshirani 1993), both models of a draw on the same ones, and seeds by Welch's t (1947), since a bootstrap of
+three seeds is far too sure. What a seed answers by luck alone is in both, and taken out of the first.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import stdtrit
@@ -78,12 +78,11 @@ class Comparison:
         too few for any number of seeds, None where it cannot be said: with one seed, or no difference at all."""
         if min(len(self.first), len(self.second)) < 2 or self.difference == 0:
             return None
-        spread = sum(deviation**2 for deviation in self._seed_deviations())
-        questions = float((self._counts @ self._gains).var())
+        spread = sum(own.variance for own in self._seeds)
         for seeds in range(2, _MOST_SEEDS + 1):
             freedom = 2 * (seeds - 1)
             wanted = stdtrit(freedom, 1 - _LEVEL / 2) + stdtrit(freedom, _POWER)
-            if wanted * math.sqrt(questions + spread / seeds) <= abs(self.difference):
+            if wanted * math.sqrt(self._of_questions + spread / seeds) <= abs(self.difference):
                 return seeds
         return math.inf
 
@@ -94,34 +93,63 @@ class Comparison:
         return gains
 
     @cached_property
-    def _counts(self) -> np.ndarray:
-        """Shares of the questions in resamples of them, (draws, questions)."""
-        questions = self.first.shape[1]
-        drawn = np.random.default_rng(0).multinomial(questions, np.full(questions, 1 / questions), size=_DRAWS)
-        return drawn / questions
-
-    @cached_property
     def _drawn(self) -> np.ndarray:
         """Differences as other questions and other seeds would have given them, (draws,)."""
-        generator = np.random.default_rng(1)
-        drawn = self._counts @ self._gains
-        counts = [len(self.first), len(self.second)]
-        # A single seed is taken to vary as those of the other do.
-        freedoms = [max(counts) - 1 if count == 1 else count - 1 for count in counts]
-        for deviation, count, freedom in zip(self._seed_deviations(), counts, freedoms, strict=True):
-            drawn += deviation / math.sqrt(count) * generator.standard_t(freedom, size=_DRAWS)
-        return drawn
+        observed = self._gains.var() / len(self._gains)
+        shrunk = math.sqrt(self._of_questions / observed) if observed else 0.0
+        questions = (_resamples(len(self._gains)) @ self._gains - self.difference) * shrunk
+        error = math.sqrt(sum(own.variance / own.count for own in self._seeds))
+        seeds = error * np.random.default_rng(1).standard_t(self._freedom, size=_DRAWS)
+        return self.difference + questions + seeds
 
-    def _seed_deviations(self) -> tuple[float, float]:
-        """Standard deviation over seeds of either accuracy: as observed, but no less than seeds have that answer each
-        question right with its observed frequency, for two or three can agree by chance."""
-        found = []
-        for right in (self.first, self.second):
-            if len(right) > 1:
-                shares = right.mean(axis=0)
-                chance = (shares * (1 - shares)).sum() * len(right) / (len(right) - 1) / right.shape[1] ** 2
-                found.append(float(math.sqrt(max(chance, right.mean(axis=1).var(ddof=1)))))
-        return (found[0], found[-1]) if found else (0.0, 0.0)
+    @property
+    def _freedom(self) -> float:
+        """Welch's degrees of freedom; where one has a single seed, those of the other, by which both are judged."""
+        counts = [own.count for own in self._seeds]
+        first, second = (own.variance / own.count for own in self._seeds)
+        if min(counts) == 1 or not first + second:
+            return max(counts) - 1
+        return (first + second) ** 2 / (first**2 / (counts[0] - 1) + second**2 / (counts[1] - 1))
+
+    @property
+    def _of_questions(self) -> float:
+        """Variance of the difference by the choice of questions alone, without what seeds answer by luck."""
+        observed = self._gains.var() / len(self._gains)
+        return float(max(0.0, observed - sum(own.luck / own.count for own in self._seeds)))
+
+    @cached_property
+    def _seeds(self) -> tuple[_Seeds, _Seeds]:
+        """How seeds of either differ; a single seed is taken to vary as those of the other do."""
+        first, second = (_Seeds.of(right) for right in (self.first, self.second))
+        known = first or second or _Seeds(1, 0.0, 0.0)
+        return first or replace(known, count=1), second or replace(known, count=1)
+
+
+@dataclass(frozen=True)
+class _Seeds:
+    """Variance of the accuracy of `count` seeds: by luck, were each question answered with its observed frequency; and
+    as observed, but no less than by luck, for two or three can agree by chance."""
+
+    count: int
+    luck: float
+    variance: float
+
+    @classmethod
+    def of(cls, right: np.ndarray) -> _Seeds | None:
+        """right: (seeds, questions) bool; None for a single seed."""
+        count, questions = right.shape
+        if count == 1:
+            return None
+        shares = right.mean(axis=0)
+        luck = float((shares * (1 - shares)).sum()) * count / (count - 1) / questions**2
+        return cls(count, luck, max(luck, float(right.mean(axis=1).var(ddof=1))))
+
+
+@lru_cache(maxsize=1)
+def _resamples(questions: int) -> np.ndarray:
+    """Shares of the questions in resamples of them, (draws, questions); the same for all pairs."""
+    drawn = np.random.default_rng(0).multinomial(questions, np.full(questions, 1 / questions), size=_DRAWS)
+    return drawn / questions
 
 
 def sentence(first: str, second: str, found: Comparison) -> str:

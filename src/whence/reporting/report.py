@@ -53,8 +53,7 @@ class Row:
         count = len(self.accuracies)
         variance = sum((a - self.mean) ** 2 for a in self.accuracies) / max(1, count - 1)
         if variance == 0:  # one seed, or a few that agree by chance: their questions still are a sample
-            asked = self.questions * count
-            return Score(round(self.mean * asked), asked).interval
+            return Score(round(self.mean * self.questions), self.questions).interval
         reach = float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
         return max(0.0, self.mean - reach), min(1.0, self.mean + reach)
 
