@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from whence import cli
 from whence.errors import Interrupted, StorageError, TrainingError
 from whence.run import execute
 from whence.stages import train as train_stage
@@ -111,6 +112,44 @@ def test_a_finished_run_is_reported_and_not_repeated(make_run, monkeypatch):
     assert execute(make_run("stage=pretrain", *LONG)) == result
     with pytest.raises(pytest.fail.Exception, match="trained again"):
         execute(make_run("stage=pretrain", "rerun=true", *LONG))
+
+
+def test_a_run_killed_between_its_last_step_and_its_result_tells_the_same(make_run):
+    run = make_run("stage=finetune", "init_from=none", *LONG)
+    before = execute(run)
+    (run.folder / "result.json").unlink()
+    after = execute(make_run("stage=finetune", "init_from=none", *LONG))
+    assert before["loss"].keys() == {"train"}
+    assert all(before[key] == after[key] for key in ("loss", "weights", "dev", "seconds"))
+
+
+def test_a_job_that_a_cluster_gives_back_goes_on_even_where_it_was_to_begin_anew(make_run, monkeypatch):
+    words = ("stage=pretrain", "rerun=true", *LONG)
+    execute(make_run(*words))
+    monkeypatch.setattr(train_stage, "fit", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    execute(make_run(*words))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        execute(make_run(*words))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["stage=pretrain"], "; the same command goes on from there"),
+        (["rerun=true"], "; the same command without rerun=true goes on from there"),
+    ],
+)
+def test_what_goes_on_is_not_what_begins_anew(words, said, monkeypatch, capsys):
+    def stopped():
+        raise Interrupted("stopped by SIGTERM after step 5")
+
+    monkeypatch.setattr(cli, "_hydra_main", stopped)
+    monkeypatch.setattr(sys, "argv", ["train.py", *words])
+    monkeypatch.delitem(sys.modules, "whence.sweep", raising=False)
+    assert cli.main() == 75
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])

@@ -118,8 +118,10 @@ def test_norms_and_biases_alone_are_trained_where_that_is_wanted(do, tmp_path):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all(after[name].ndim == 1 for name in changed)
-    with pytest.raises(ConfigError, match=r"optimizer: muon needs matrices"):
-        do("stage=finetune", "recipe.finetune.trains=norms_and_biases", "optimizer=muon")
+    for stage in ("stage=finetune", "stage=pipeline"):  # told before anything is trained
+        with pytest.raises(ConfigError, match=r"optimizer: muon needs matrices"):
+            do(stage, "recipe.finetune.trains=norms_and_biases", "optimizer=muon", "name=never")
+    assert not list(tmp_path.rglob("*never*"))
     with pytest.raises(ConfigError, match=r"recipe.finetune.trains: expected one of all, norms_and_biases"):
         do("stage=finetune", "recipe.finetune.trains=norms")
 

@@ -45,6 +45,8 @@ def test_the_whole_experiment_of_a_text_is_pretraining_and_a_sample(words, capsy
     result = do(*words)
     assert len(result["runs"]) == 1
     assert len(capsys.readouterr().out) > 500
+    do("experiment=shakespeare_small", *words, "prompt=Shall")  # which has a prompt, and another is typed
+    assert capsys.readouterr().out.startswith("Shall")
 
 
 def test_what_a_model_has_never_seen_is_told(words):

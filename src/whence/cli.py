@@ -39,23 +39,28 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra re-raises instead of printing its own report
     _flags_first()
     sys.argv[1:] = map(quoted, sys.argv[1:])
+    # With rerun=true it would begin anew, and throw away what was just saved.
+    again = "the same command without rerun=true" if "rerun=true" in sys.argv else "the same command"
     try:
         _hydra_main()
         code = 0
     except Interrupted as stop:
-        print(f"{stop}; the same command goes on from there", file=sys.stderr)
+        print(f"{stop}; {again} goes on from there", file=sys.stderr)
         code = 75
     except SystemExit as stop:
         return int(stop.code or 0)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(f"interrupted; {again} goes on from the last checkpoint", file=sys.stderr)
         code = 130
     except Exception as error:
         code = _tell(error, debug)
     if "whence.sweep" in sys.modules:
         from whence.sweep import finish
 
-        return max(code, finish())
+        try:
+            return max(code, finish(again))
+        except Exception as error:
+            return max(code, _tell(error, debug))
     return code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import platform
 import re
 import shlex
@@ -66,6 +67,11 @@ class Run:
     def is_main_process(self) -> bool:
         return global_rank() == 0
 
+    @property
+    def afresh(self) -> bool:
+        """Whether to do it again from the start; a job that a cluster took away and gives back goes on with it."""
+        return bool(self.config.rerun) and not int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+
     def neighbour(self, *overrides: str) -> Run:
         """The run of another stage that the same words on the command line describe."""
         kept = [o for o in self.overrides if re.split("[.=]", o.lstrip("+~"), maxsplit=1)[0] not in _OWN]
@@ -73,7 +79,7 @@ class Run:
 
     def finished(self, inputs: Inputs) -> dict[str, Any] | None:
         """The result of this very run when it is there already and was not asked for again."""
-        if self.config.rerun or not (self.folder / RESULT).is_file():
+        if self.afresh or not (self.folder / RESULT).is_file():
             return None
         self._check_same(inputs)
         log.info("finished before: %s (rerun=true does it again)", self.folder)
@@ -92,7 +98,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._check_ours()
         with exclusive(self.folder, wait=self.sweeping):
-            if self.config.rerun:
+            if self.afresh:
                 for path in self.folder.iterdir():
                     if path.name != LOCK:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()

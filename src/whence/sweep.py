@@ -30,8 +30,11 @@ def note_job(folder: Path, *, state: str, overrides: list[str], error: str = "",
     (folder / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
 
 
-def finish() -> int:
-    """Print the table of the sweep and name its failures. Returns the exit code."""
+def finish(again: str) -> int:
+    """Name the failures of the sweep and print its table. Returns the exit code.
+
+    again: what to give once more for the jobs that failed.
+    """
     from whence.reporting.report import summarise
     from whence.reporting.results import read_result
 
@@ -40,15 +43,15 @@ def finish() -> int:
     folder = _current[0]
     notes = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob(f"*/{NOTE}"), key=_number)]
     failed = [note for note in notes if note["state"] != "completed"]
+    for note in failed:
+        log.error("failed: %s: %s", " ".join(note["overrides"]), note["error"])
+    if failed:
+        log.info("%d of %d jobs failed; %s does only what is missing", len(failed), len(notes), again)
     report = summarise([read_result(Path(run)) for note in notes for run in note["runs"]])
     if report.rows:
         report.print(f"Sweep of {len(notes)} jobs")
         for path in report.write(folder):
             log.info("%s", path)
-    for note in failed:
-        log.error("failed: %s: %s", " ".join(note["overrides"]), note["error"])
-    if failed:
-        log.info("%d of %d jobs failed; the same command does only what is missing", len(failed), len(notes))
     return 1 if failed else 0
 
 

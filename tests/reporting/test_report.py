@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 
@@ -39,6 +40,17 @@ def test_a_single_run_has_wilsons_interval():
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     assert row.interval == pytest.approx((centre - reach, centre + reach), abs=1e-5)
+
+
+def test_seeds_that_agree_have_the_interval_of_one():
+    """Their questions are the same: asking them again tells nothing of other ones."""
+    (one,), (three,) = (summarise([result(seed=seed) for seed in range(count)]).rows for count in (1, 3))
+    assert three.interval == one.interval
+
+
+def test_a_model_evaluated_under_several_seeds_is_one_model():
+    (row,) = summarise([result(stage="evaluate", seed=seed, weights="file") for seed in range(3)]).rows
+    assert len(row.accuracies) == 1
 
 
 def test_a_model_evaluated_twice_counts_once():
@@ -120,7 +132,8 @@ def test_a_resumed_dashboard_has_no_step_twice(make_run, monkeypatch):
     from whence.run import execute
     from whence.training.module import LanguageModel
 
-    run = make_run("stage=pretrain", "trainer.max_steps=60", "recipe.pretrain.epochs=20", "checkpoint.every_seconds=0")
+    words = ("stage=pretrain", "trainer.max_steps=60", "recipe.pretrain.epochs=20", "checkpoint.every_seconds=0")
+    run = make_run(*words, "logger=csv")
     real = LanguageModel.training_step
 
     def dies(self, batch, batch_idx):
@@ -132,12 +145,15 @@ def test_a_resumed_dashboard_has_no_step_twice(make_run, monkeypatch):
     with pytest.raises(RuntimeError, match="power cut"):
         execute(run)
     monkeypatch.undo()
-    execute(make_run(*run.overrides[len(run.overrides) - 4 :]))
+    execute(make_run(*words, "logger=csv"))
+    with (run.folder / "csv" / "metrics.csv").open() as lines:
+        rows = [int(row["step"]) for row in csv.DictReader(lines) if row["train/loss"]]
     events = EventAccumulator(f"{run.folder}/tb")
     events.Reload()
     steps = [event.step for event in events.Scalars("train/loss")]
     assert steps == sorted(set(steps))
     assert steps[-1] == 59
+    assert rows == steps
 
 
 def test_long_settings_are_shortened_while_labels_stay_apart():

@@ -130,6 +130,17 @@ def validate(config: dict[str, Any], locate: Callable[[str], Any]) -> None:
             raise ConfigError(f"{key}: {problem}")
     for name in TARGETS:
         _check_node(name, config.get(name), locate)
+    _check_together(config)
+
+
+def _check_together(config: dict[str, Any]) -> None:
+    """What is right by itself and not beside another choice."""
+    bare = config["training"].get("trains") == "norms_and_biases" and config["init_from"] != "none"
+    if bare and config["optimizer"].get("name") == "muon":
+        raise ConfigError(
+            "optimizer: muon needs matrices to train, and recipe.finetune.trains=norms_and_biases trains none; leave "
+            "optimizer=muon out (experiment=recall pretrains with it by itself), or set recipe.finetune.trains=all"
+        )
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -50,10 +50,12 @@ class Row:
     @property
     def interval(self) -> tuple[float, float]:
         """95% interval of the mean: Student's t over seeds; Wilson's over the questions where seeds do not differ."""
-        count = len(self.accuracies)
-        variance = sum((a - self.mean) ** 2 for a in self.accuracies) / max(1, count - 1)
-        if variance == 0:  # one seed, or a few that agree by chance: their questions still are a sample
+        if (
+            len(set(self.accuracies)) == 1
+        ):  # one seed, or a few that agree by chance: their questions still are a sample
             return Score(round(self.mean * self.questions), self.questions).interval
+        count = len(self.accuracies)
+        variance = sum((a - self.mean) ** 2 for a in self.accuracies) / (count - 1)
         reach = float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
         return max(0.0, self.mean - reach), min(1.0, self.mean + reach)
 
@@ -150,7 +152,7 @@ def summarise(results: Sequence[dict[str, Any]]) -> Report:
     scored: dict[tuple[Any, ...], dict[str, Any]] = {}
     for result in results:
         if "dev" in result:
-            model = (result["attention"], result["seed"], result["weights"], result["inputs"]["dev"])
+            model = (result["attention"], result["weights"], result["inputs"]["dev"])
             if model not in scored or result["stage"] == "finetune":
                 scored[model] = result
     names = _data_names(list(scored.values()))

@@ -18,11 +18,13 @@ _HEADINGS = ["question", "gold", "prediction", "probability"]
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """The result of a finished run. Raises DataError when the file is not one."""
+    """The result of a finished run. Raises DataError when the file is not one, MissingInput when there is none."""
     path = folder / RESULT
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         return result | {"folder": str(folder)} if {"stage", "inputs"} <= result.keys() else _refuse(path)
+    except FileNotFoundError as error:
+        raise MissingInput(f"{path} is gone; start the run again") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a result of whence; remove it or start the run again with rerun=true") from error
 

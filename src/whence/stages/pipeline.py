@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from whence.config.naming import STAGE_OPTIONS
 from whence.errors import ConfigError
 from whence.reporting.report import summarise
 from whence.run import Run, command, execute, python
@@ -19,10 +20,10 @@ def pipeline(run: Run) -> dict[str, Any]:
     if any(word.startswith("run_dir=") for word in run.overrides):
         raise ConfigError("run_dir: the whole experiment has several runs; use run_root=PATH, or name a stage")
     results: list[dict[str, Any]] = []
-    chain = run.plain["chain"]
-    for number, link in enumerate(chain, 1):
-        step = run.neighbour(*link)
-        log.info("\n[%d/%d] %s", number, len(chain), command(step.overrides, interpreter=python()))
+    own = [word for word in run.overrides if word.split("=")[0] in STAGE_OPTIONS]  # a text's experiment has a prompt
+    steps = [run.neighbour(*own, *link) for link in run.plain["chain"]]  # all of them checked before the first begins
+    for number, step in enumerate(steps, 1):
+        log.info("\n[%d/%d] %s", number, len(steps), command(step.overrides, interpreter=python()))
         if result := execute(step):
             results.append(result)
     if run.is_main_process and not run.sweeping:

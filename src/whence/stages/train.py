@@ -16,6 +16,7 @@ from whence.data.questions import encode_row
 from whence.errors import ConfigError
 from whence.evaluation.exact_match import Score, teacher_forced_matches
 from whence.models.gpt import GPT
+from whence.reporting.csv_log import CsvLogger
 from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
 from whence.stages.answers import answer, keep_answers, score, spell, tell_score
@@ -124,11 +125,10 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> dict[s
     with handlers_kept():
         trainer.fit(module, datamodule=data, ckpt_path=resume)
     assert trainer.global_step == steps, f"{trainer.global_step} steps taken of {steps}"
-    losses = {name: trainer.callback_metrics.get(f"{name}/loss") for name in ("train", "validation")}
     return {
         "seconds": round(progress.seconds, 2),
         "samples_per_second": round(progress.samples_per_second, 2),
-        "loss": {name: round(float(loss), 4) for name, loss in losses.items() if loss is not None},
+        "loss": progress.losses,
     }
 
 
@@ -149,6 +149,8 @@ def loggers(run: Run, module: LanguageModel, first_step: int) -> list[Any]:
         if isinstance(logger, RunLogger):
             metrics = METRICS if run.plain["stage"]["init_from_stage"] else ("train/loss",)
             logger.begin(_hyperparameters(run, module), trial=_trial(run), first_step=first_step, metrics=metrics)
+        elif isinstance(logger, CsvLogger):
+            logger.begin(first_step=first_step)
     return made
 
 

@@ -13,7 +13,7 @@ from whence.errors import ConfigError, HardwareError
 
 log = logging.getLogger(__name__)
 
-_LONG = 10**12  # parameters times samples; the course's pretraining has 6 10^12, experiment=recall half of one
+_LONG = 2 * 10**12  # parameters times samples: half an hour of two cores; the course's pretraining has 6 10^12
 
 
 def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:

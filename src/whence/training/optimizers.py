@@ -64,8 +64,6 @@ def muon(model: nn.Module, *, lr: float, betas: list[float], weight_decay: float
     matrices = [p for name, p in _trained(model) if p.ndim == 2 and name.startswith("layers.")]
     inside = {id(parameter) for parameter in matrices}
     rest = [p for _, p in _trained(model) if id(p) not in inside]
-    if not matrices:
-        raise ValueError("optimizer: muon needs matrices to train; use optimizer=adamw")
     return Together(
         Muon(matrices, lr=lr, weight_decay=weight_decay),
         AdamW(rest, lr=lr, betas=(betas[0], betas[1]), weight_decay=0.0, fused=True),

@@ -28,6 +28,8 @@ class ProgressReport(pl.Callback):
         self.samples = 0
         self.seconds = 0.0
         self._seconds_before = 0.0
+        self._losses_before: dict[str, float] = {}
+        self._trainer: pl.Trainer | None = None
         self._bar: Progress | None = None
         self._task: Any = None
         self._tokens = torch.zeros(())
@@ -35,17 +37,26 @@ class ProgressReport(pl.Callback):
         self._told_at = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"samples": self.samples, "seconds": self.seconds}
+        return {"samples": self.samples, "seconds": self.seconds, "losses": self.losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.samples = state_dict["samples"]
         self.seconds = self._seconds_before = state_dict["seconds"]
+        self._losses_before = state_dict["losses"]
 
     @property
     def samples_per_second(self) -> float:
         return self.samples / self.seconds if self.seconds else 0.0
 
+    @property
+    def losses(self) -> dict[str, float]:
+        """The last ones, by `train` and `validation`; those of the checkpoint where there is none since."""
+        metrics = self._trainer.callback_metrics if self._trainer else {}
+        found = {name: metrics[f"{name}/loss"] for name in ("train", "validation") if f"{name}/loss" in metrics}
+        return self._losses_before | {name: round(float(loss), 4) for name, loss in found.items()}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._trainer = trainer
         self._started = time.monotonic()
         self._paced_from: tuple[int, float] | None = None
         self._mark = (self.samples, self._started)
