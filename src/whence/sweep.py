@@ -31,7 +31,7 @@ def note_job(folder: Path, *, state: str, overrides: list[str], error: str = "",
 
 
 def finish(again: str) -> int:
-    """Name the failures of the sweep and print its table. Returns the exit code.
+    """Print the table of the sweep and name its failures. Returns the exit code.
 
     again: what to give once more for the jobs that failed.
     """
@@ -43,15 +43,17 @@ def finish(again: str) -> int:
     folder = _current[0]
     notes = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(folder.glob(f"*/{NOTE}"), key=_number)]
     failed = [note for note in notes if note["state"] != "completed"]
-    for note in failed:
-        log.error("failed: %s: %s", " ".join(note["overrides"]), note["error"])
-    if failed:
-        log.info("%d of %d jobs failed; %s does only what is missing", len(failed), len(notes), again)
-    report = summarise([read_result(Path(run)) for note in notes for run in note["runs"]])
-    if report.rows:
-        report.print(f"Sweep of {len(notes)} jobs")
-        for path in report.write(folder):
-            log.info("%s", path)
+    try:
+        report = summarise([read_result(Path(run)) for note in notes for run in note["runs"]])
+        if report.rows:
+            report.print(f"Sweep of {len(notes)} jobs")
+            for path in report.write(folder):
+                log.info("%s", path)
+    finally:  # a table that cannot be made must not hide them
+        for note in failed:
+            log.error("failed: %s: %s", " ".join(note["overrides"]), note["error"])
+        if failed:
+            log.info("%d of %d jobs failed; %s does only what is missing", len(failed), len(notes), again)
     return 1 if failed else 0
 
 
