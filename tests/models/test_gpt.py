@@ -1,12 +1,15 @@
 """The published sizes, the initial weights and what is refused."""
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from whence.build import build_model
 from whence.config.compose import compose
 from whence.config.groups import options
 from whence.errors import ConfigError
+from whence.models.layout import Layout
+from whence.vocab import PAD_ID
 
 
 def model(*words, vocab_size=256):
@@ -78,3 +81,20 @@ def test_only_models_are_built_from_a_specification():
             with pytest.raises(ConfigError, match="expected _target_ under whence.models"):
                 build_model(spec, vocab_size=9)
             place["_target_"] = kept
+
+
+def test_batches_of_other_shapes_run_the_same_compiled_code():
+    """Of other lengths, whose pieces may be equally wide, with any number of positions beyond a round one."""
+    torch.compiler.reset()
+    small = ("model.n_layer=1", "model.n_head=2", "model.n_embd=40", "model.dropout=0")
+    compiled = torch.compile(model(*small), dynamic=True, backend="aot_eager")
+
+    def run(lengths):
+        rows = [torch.arange(length) % 5 + 2 for length in lengths]
+        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD_ID)
+        compiled(ids, Layout.packed(ids)).sum().backward()
+
+    run([3 + n % 11 for n in range(70)])
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for rest in range(-2, 3):
+            run([16 - rest, *[14] * 7, *[13] * 46, *[12] * 14, 8, 8])

@@ -171,8 +171,11 @@ class Layout:
 
 
 def _rounded(places: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Places, and so many of the others (booleans) that their number is a multiple of `ROUND`, where there are."""
-    return torch.cat([places, others.nonzero()[: -len(places) % ROUND, 0]])
+    """Places, and so many of the others (booleans) that their number is a multiple of `ROUND`, where there are.
+
+    Two at least: torch.compile makes its code anew for none and for a single one.
+    """
+    return torch.cat([places, others.nonzero()[: 2 + (-2 - len(places)) % ROUND, 0]])
 
 
 class _Spread(torch.autograd.Function):
