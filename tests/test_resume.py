@@ -85,6 +85,19 @@ def test_a_stop_at_any_step_changes_nothing(make_run, stop_after, monkeypatch, s
         assert digest(again.folder) == expected, f"stopped after step {step}"
 
 
+def test_a_taught_run_resumes_with_the_same_bits(make_run, stop_after, monkeypatch):
+    execute(make_run("stage=pretrain", "seed=1"))
+    words = ("stage=pretrain", f"recipe.pretrain.teachers=[{make_run('stage=pretrain', 'seed=1').folder}]", *LONG)
+    expected = uninterrupted(make_run, *words)
+    again = make_run(*words)
+    stop_after(4)
+    with pytest.raises(Interrupted, match="after step 4"):
+        execute(again)
+    monkeypatch.undo()
+    execute(again)
+    assert digest(again.folder) == expected
+
+
 def test_accumulated_batches_resume_at_whole_steps(make_run, stop_after, monkeypatch):
     words = ("stage=pretrain", "trainer.accumulate_grad_batches=2", *LONG)
     expected = uninterrupted(make_run, *words)

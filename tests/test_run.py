@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from whence.errors import ConfigError, MissingInput
+from whence.errors import ConfigError, DataError, MissingInput
 from whence.reporting.results import find_results
 from whence.training import devices
 from whence.training.checkpoints import newest_checkpoint, read_model
@@ -53,6 +53,24 @@ def test_weights_are_handed_from_stage_to_stage(do, make_run):
     before = read_model(newest_checkpoint(make_run("stage=pretrain").checkpoints)).weights
     after = read_model(newest_checkpoint(run.checkpoints)).weights
     assert all((before[key] - after[key]).abs().max() < 1e-6 for key in before)
+
+
+def test_a_model_is_taught_by_models_of_other_seeds(do, make_run):
+    words = ("stage=pretrain", "recipe.pretrain.teachers=[1,2]")
+    with pytest.raises(MissingInput, match=r"-m .*stage=pretrain .*teachers=\[\].* seed=1,2"):
+        do(*words)
+    made = [do("stage=pretrain", f"seed={seed}") for seed in (1, 2)]
+    taught = do(*words)
+    assert [taught["inputs"][f"teacher {n}"] for n in (1, 2)] == [teacher["weights"] for teacher in made]
+    assert taught["weights"] != do("stage=pretrain")["weights"]
+    assert "teachers-[1, 2]" in taught["settings"]
+    folder = made[0]["folder"]
+    assert do("stage=pretrain", f"recipe.pretrain.teachers=[{folder},2]")["weights"] == taught["weights"]
+    tuned = do("stage=finetune", words[1])
+    assert tuned["source"] == taught["folder"]
+    do("stage=pretrain", "seed=1", "rerun=true", "recipe.pretrain.lr=1e-3", f"run_dir={folder}")
+    with pytest.raises(DataError, match=r"made from another teacher 1.*rerun=true"):
+        do("stage=pretrain", f"recipe.pretrain.teachers=[{folder},2]")
 
 
 def test_predict_answers_the_test_questions_in_order(do, tmp_path):

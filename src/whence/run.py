@@ -74,8 +74,14 @@ class Run:
 
     def neighbour(self, *overrides: str) -> Run:
         """The run of another stage that the same words on the command line describe."""
+        words = self.words(*overrides)
+        return prepare(compose(words), words, sweeping=self.sweeping)
+
+    def words(self, *overrides: str) -> list[str]:
+        """What to type for it: what was typed for this run and holds for others too, unless it is typed anew."""
+        anew = {o.split("=")[0] for o in overrides}
         kept = [o for o in self.overrides if re.split("[.=]", o.lstrip("+~"), maxsplit=1)[0] not in _OWN]
-        return prepare(compose([*kept, *overrides]), [*kept, *overrides], sweeping=self.sweeping)
+        return [*(o for o in kept if o.split("=")[0] not in anew), *overrides]
 
     def finished(self, inputs: Inputs) -> dict[str, Any] | None:
         """The result of this very run when it is there already and was not asked for again."""

@@ -28,7 +28,7 @@ class Field:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     optional: bool = False
-    texts: bool = False  # of a list: whether it holds nothing else
+    of: tuple[type, ...] = ()  # of a list: what it may hold, if that matters
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, as `expected ..., got ...`, or None."""
@@ -36,8 +36,8 @@ class Field:
             return None if self.optional else f"expected {self.wanted}, got nothing"
         if not isinstance(value, self.kinds) or (isinstance(value, bool) and bool not in self.kinds):
             return f"expected {self.wanted}, got {value!r}"
-        if isinstance(value, list) and self.texts and (wrong := [v for v in value if not isinstance(v, str)]):
-            return f"expected texts in the list, got {wrong[0]!r}"
+        if isinstance(value, list) and self.of and (wrong := [v for v in value if type(v) not in self.of]):
+            return f"expected {' or '.join(PLURALS[kind] for kind in self.of)} in the list, got {wrong[0]!r}"
         if self.choices and value not in self.choices:
             return f"expected {self.wanted}, got {value}{near(str(value), self.choices)}"
         if isinstance(value, int | float) and not self.low <= value <= self.high:
@@ -60,6 +60,7 @@ TEXT = Field((str,))
 OPTIONAL_TEXT = Field((str,), optional=True)
 FLAG = Field((bool,))
 RATE = Field((int, float), low=1e-12, high=10)
+PLURALS = {int: "whole numbers", str: "texts"}
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true")
 
 FIELDS: dict[str, Field] = {
@@ -81,7 +82,7 @@ FIELDS: dict[str, Field] = {
     "run": OPTIONAL_TEXT,
     "format": Field((str,), choices=("cs224n", "safetensors")),
     "into": OPTIONAL_TEXT,
-    "runs": Field((list,), texts=True),
+    "runs": Field((list,), of=(str,)),
     "against": OPTIONAL_TEXT,
     "abstain_below": Field((int, float), low=0, high=1),
     "report.runs": TEXT,
@@ -104,6 +105,8 @@ FIELDS: dict[str, Field] = {
     "trainer.compile": Field((bool,), optional=True),
     "trainer.num_workers": Field((int,), low=0),
     "trainer.threads": Field((int,), low=1, optional=True),
+    "recipe.pretrain.teachers": Field((list,), of=(int, str)),
+    "recipe.pretrain.taught": Field((int, float), low=0, high=1),
     "recipe.finetune.epochs_from_scratch": COUNT,
     "recipe.finetune.held_out": Field((int,), low=0, high=90),
     "recipe.finetune.trains": Field((str,), choices=("all", "norms_and_biases")),

@@ -34,10 +34,19 @@ def load_data(run: Run, datamodule: dict[str, Any] | None = None) -> CorpusData:
 def build_model(run: Run, data: CorpusData, stored: StoredModel | None) -> GPT:
     """The configured model with the stored weights, or with new ones drawn from the run's seed."""
     torch.manual_seed(run.config.seed)
+    if stored is not None:
+        return load(stored, data, run.plain["model"])
     model = build.build_model(run.plain["model"], vocab_size=len(data.vocab))
     data.fit(model.max_length)
-    if stored is not None:
-        model.load_state_dict(stored.weights)
+    return model
+
+
+def load(stored: StoredModel, data: CorpusData, spec: dict[str, Any] | None = None) -> GPT:
+    """A stored model, as its own specification says or another one of its shape (with other dropout). It must read
+    the samples of `data`, or ConfigError is raised."""
+    model = build.build_model(spec or stored.spec, vocab_size=len(stored.vocab))
+    data.fit(model.max_length)
+    model.load_state_dict(stored.weights)
     return model
 
 

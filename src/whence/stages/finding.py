@@ -42,6 +42,28 @@ def initial_model(run: Run, data: CorpusData, *, any_seed: bool = False) -> Stor
     return stored
 
 
+def teachers(run: Run, data: CorpusData) -> list[StoredModel]:
+    """The pretrained models that `recipe.pretrain.teachers` names, numbers for this very run of other seeds.
+
+    Raises MissingInput, telling how to make them, or DataError for other vocabularies.
+    """
+    key, named = "recipe.pretrain.teachers", run.plain["training"].get("teachers", [])
+    untaught = [f"stage={run.config.stage.name}", f"{key}=[]"]
+    seeds = {n: run.neighbour(*untaught, f"seed={n}").folder for n in named if isinstance(n, int)}
+    if missing := [n for n, folder in seeds.items() if not (folder / RESULT).is_file()]:
+        make = ["-m", *run.words(*untaught, f"seed={','.join(map(str, missing))}")]
+        raise MissingInput(
+            f"{key}: there is no finished run {seeds[missing[0]]}; make it: {command(make, interpreter=python())}"
+        )
+    found = []
+    for wanted in named:
+        path = find_model(run, str(seeds.get(wanted, wanted)), key=key)
+        found.append(read_weights(path, spec=run.plain["model"], vocab=data.vocab))
+        _check_vocabulary(data, found[-1])
+        log.info("taught by %s", found[-1].run)
+    return found
+
+
 def find_model(run: Run, wanted: str, *, key: str) -> Path:
     """The file of the model that `wanted` names: a file, a run directory, or a run of the stage before.
 
@@ -133,6 +155,10 @@ def _check_compatible(run: Run, data: CorpusData, stored: StoredModel) -> None:
                 f"{stored.path} was trained with model.{key}={there.get(key)}, the configuration has "
                 f"model.{key}={here.get(key)}; they must be the same"
             )
+    _check_vocabulary(data, stored)
+
+
+def _check_vocabulary(data: CorpusData, stored: StoredModel) -> None:
     if stored.vocab != data.vocab:
         missing = "".join(sorted(set(data.vocab.characters) - set(stored.vocab.characters)))[:20]
         extra = "".join(sorted(set(stored.vocab.characters) - set(data.vocab.characters)))[:20]

@@ -20,11 +20,18 @@ from whence.reporting.csv_log import CsvLogger
 from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
 from whence.stages.answers import answer, keep_answers, score, spell, tell_score
-from whence.stages.common import build_model, inputs, load_data
-from whence.stages.finding import initial_model
+from whence.stages.common import build_model, inputs, load, load_data
+from whence.stages.finding import initial_model, teachers
 from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
-from whence.training.checkpoints import AtomicCheckpointIO, newest_checkpoint, read_checkpoint, weights_digest
+from whence.training.checkpoints import (
+    AtomicCheckpointIO,
+    StoredModel,
+    newest_checkpoint,
+    read_checkpoint,
+    weights_digest,
+)
 from whence.training.devices import pick_compile, pick_device, pick_precision
+from whence.training.distillation import Teachers
 from whence.training.module import LanguageModel, sample_losses
 from whence.training.optimizers import only
 from whence.training.progress import ProgressReport
@@ -38,7 +45,8 @@ def train(run: Run) -> dict[str, Any]:
     """Train to the end, from where the last call stopped; a finished run is reported and not repeated."""
     data = load_data(run)
     stored = initial_model(run, data)
-    made_from = inputs(data, stored, *data.rows)
+    taught_by = teachers(run, data)
+    made_from = inputs(data, stored, *data.rows) | {f"teacher {n}": t.digest for n, t in enumerate(taught_by, 1)}
     if result := run.finished(made_from):
         return result
     model = build_model(run, data, stored)
@@ -46,7 +54,7 @@ def train(run: Run) -> dict[str, Any]:
     scratch = "epochs_from_scratch" if stored is None and "epochs_from_scratch" in training else "epochs"
     steps = training[scratch] * data.steps_per_epoch
     steps = min(steps, run.config.trainer.max_steps or steps)
-    module = _module(run, data, model, steps, pretrained=stored is not None)
+    module = _module(run, data, model, steps, pretrained=stored is not None, taught_by=taught_by)
     with run.opened(made_from):
         if result := run.finished(made_from):  # another job of the sweep has done it meanwhile
             return result
@@ -159,8 +167,10 @@ def dev_batch(data: CorpusData) -> Batch:
     return collate([(n, encode_row(row, data.vocab)) for n, row in enumerate(data.dev)])
 
 
-def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: bool) -> LanguageModel:
-    options = run.config.trainer
+def _module(
+    run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: bool, taught_by: list[StoredModel]
+) -> LanguageModel:
+    options, training = run.config.trainer, run.plain["training"]
     shards = options.accumulate_grad_batches * options.devices * options.num_nodes
     if data.batch_size < shards:
         raise ConfigError(
@@ -175,7 +185,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: b
         block_size=data.block_size,
         steps=steps,
     )
-    only(model, run.plain["training"].get("trains", "all") if pretrained else "all")
+    only(model, training.get("trains", "all") if pretrained else "all")
     return LanguageModel(
         model=model,
         spec=run.plain["model"],
@@ -185,6 +195,7 @@ def _module(run: Run, data: CorpusData, model: GPT, steps: int, *, pretrained: b
         factor=factor,
         packed=pick_device(options.accelerator).type == "cpu" if options.packed is None else options.packed,
         compiled=pick_compile(run.plain["trainer"], model.parameter_count() * steps * data.batch_size),
+        teachers=Teachers([load(teacher, data) for teacher in taught_by], training["taught"]) if taught_by else None,
         where=data.lines,
     )
 

@@ -16,6 +16,7 @@ from whence.data.randomness import step_seed
 from whence.errors import TrainingError
 from whence.models.gpt import GPT
 from whence.models.layout import Layout
+from whence.training.distillation import Teachers
 from whence.vocab import PAD_ID, CharVocab
 
 FORMAT = 1  # of the checkpoint; raise it when older ones can no longer be read
@@ -27,6 +28,7 @@ class LanguageModel(pl.LightningModule):
     spec: the model's configuration as plain values; it travels in the checkpoint with the vocabulary.
     packed: whether the layers work on the real positions of a batch alone; the loss is the same, the dropout another.
     compiled: whether training goes through torch.compile; the same to rounding, with dropout drawn alike.
+    teachers: models whose mean prediction is learned too.
     where: names the samples of a batch for an error message.
     """
 
@@ -42,6 +44,7 @@ class LanguageModel(pl.LightningModule):
         clip: float = 1.0,
         packed: bool = False,
         compiled: bool = False,
+        teachers: Teachers | None = None,
         where: Callable[[list[int]], str] = str,
     ) -> None:
         super().__init__()
@@ -56,11 +59,16 @@ class LanguageModel(pl.LightningModule):
         self._logits = torch.compile(model.forward, dynamic=True) if compiled else model.forward
         self._optimizer = optimizer
         self._factor = factor
+        self._teachers = teachers
         self._where = where
         self._numbers: torch.Tensor | None = None
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.model(ids)
+
+    def on_fit_start(self) -> None:
+        if self._teachers is not None:
+            self._teachers.to(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Keyed by the position in the run, so that dropout is the same after a resume as without one.
@@ -68,18 +76,28 @@ class LanguageModel(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         self._numbers = batch.numbers
-        loss = self.loss(batch)
+        logits, targets, layout = self._read(batch)
+        loss = next_character_loss(logits, targets)
+        self.log("train/loss", loss.detach())
+        if self._teachers is not None:
+            divergence = self._teachers.divergence(logits, self._teachers.probabilities(batch.inputs, layout), targets)
+            self.log("train/divergence", divergence.detach())
+            loss = torch.lerp(loss, divergence, self._teachers.share)
         if not torch.isfinite(loss):
             raise TrainingError(self._not_finite("loss", loss.item()))
-        self.log("train/loss", loss.detach())
         return loss
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean cross-entropy over the targets of a batch."""
+        logits, targets, _ = self._read(batch)
+        return next_character_loss(logits, targets)
+
+    def _read(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, Layout | None]:
+        """Logits (..., V) and targets (...) of a batch, in the layout in which they stand."""
         if not self.packed:
-            return next_character_loss(self._logits(batch.inputs), batch.targets)
+            return self._logits(batch.inputs), batch.targets, None
         layout = Layout.packed(batch.inputs, batch.targets)
-        return next_character_loss(self._logits(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets)))
+        return self._logits(batch.inputs, layout), layout.only_asked(layout.gather(batch.targets)), layout
 
     def configure_gradient_clipping(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
