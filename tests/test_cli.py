@@ -76,6 +76,10 @@ def test_a_mistake_gets_one_line(command, tmp_path, words, code, said):
         (["data._target_=whence.data.world.nothing"], "has no nothing"),
         (["trainer=ddp", "trainer.accelerator=mps"], "Apple silicon"),
         (["trainer.strategy=foo"], "trainer.strategy: expected one of auto"),
+        (["recipe.pretrain.teachers=3"], "recipe.pretrain.teachers: expected a list, got 3"),
+        (["recipe.pretrain.teachers=[1.5]"], "expected whole numbers or texts in the list, got 1.5"),
+        (["recipe.pretrain.teachers=[-1]"], "recipe.pretrain.teachers: expected whole numbers of at least 0"),
+        (["recipe.pretrain.taught=2"], "recipe.pretrain.taught: expected a number from 0 to 1"),
     ],
 )
 def test_a_wrong_value_names_its_key(words, said):
@@ -218,6 +222,7 @@ def test_runs_are_named_by_what_they_are(make_run, tmp_path):
     assert name("stage=pretrain", "attention=synthesizer", "seed=3") == "pretrain/synthesizer-seed3"
     assert name("stage=pretrain", "data=cs224n", "data.dir=/a") == name("stage=pretrain", "data=cs224n", "data.dir=/b")
     assert name("stage=pretrain", "recipe.finetune.lr=1") == "pretrain/vanilla-seed0"
+    assert name("stage=pretrain", "recipe.pretrain.taught=0.7") == "pretrain/vanilla-seed0", "by nobody"
     assert name("stage=pretrain", "trainer.max_steps=5") == "pretrain/vanilla-seed0-max_steps-5"
     different = {
         name("stage=pretrain", word)
@@ -310,6 +315,9 @@ def test_a_result_of_weights_that_are_gone_is_not_reported(do):
         (["stage=pipeline", "init_from=none"], "init_from: the whole experiment makes its own"),
         (["stage=pipeline", "run_dir=here"], "run_dir: the whole experiment has several runs"),
         (["init_from=/etc/passwd", "stage=finetune"], "not a readable file of weights"),
+        (["init_from=auto"], "init_from: no stage comes before stage=pretrain"),
+        (["recipe.pretrain.teachers=[0]"], r"make it: \S*python train.py .*stage=pretrain .*teachers=\[\]. seed=0$"),
+        (["recipe.pretrain.teachers=[nobody]"], "recipe.pretrain.teachers: nobody is neither a file"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_written(do, make_run, words, said):

@@ -57,8 +57,10 @@ def test_weights_are_handed_from_stage_to_stage(do, make_run):
 
 def test_a_model_is_taught_by_models_of_other_seeds(do, make_run):
     words = ("stage=pretrain", "recipe.pretrain.teachers=[1,2]")
-    with pytest.raises(MissingInput, match=r"-m .*stage=pretrain .*teachers=\[\].* seed=1,2"):
-        do(*words)
+    for stage in ("pretrain", "pipeline"):
+        with pytest.raises(MissingInput, match=r"-m .*stage=pretrain .*teachers=\[\].* seed=1,2"):
+            do(f"stage={stage}", words[1])
+    assert not find_results(make_run().config.run_root), "told before anything is trained"
     made = [do("stage=pretrain", f"seed={seed}") for seed in (1, 2)]
     taught = do(*words)
     assert [taught["inputs"][f"teacher {n}"] for n in (1, 2)] == [teacher["weights"] for teacher in made]
@@ -66,6 +68,10 @@ def test_a_model_is_taught_by_models_of_other_seeds(do, make_run):
     assert "teachers-[1, 2]" in taught["settings"]
     folder = made[0]["folder"]
     assert do("stage=pretrain", f"recipe.pretrain.teachers=[{folder},2]")["weights"] == taught["weights"]
+    do(*words, "recipe.pretrain.taught=0.7")  # by the same teachers
+    small = do("stage=pretrain", "model.block_size=96")["folder"]
+    with pytest.raises(ConfigError, match=r"teachers: .*block_size-96.* takes 96 positions, samples have up to 127"):
+        do("stage=pretrain", f"recipe.pretrain.teachers=[{small}]")
     tuned = do("stage=finetune", words[1])
     assert tuned["source"] == taught["folder"]
     do("stage=pretrain", "seed=1", "rerun=true", "recipe.pretrain.lr=1e-3", f"run_dir={folder}")

@@ -114,3 +114,17 @@ def test_two_processes_make_one_run(tmp_path):
         assert len(results) == 1
     assert json.loads(results[0].read_text())["dev"]["total"] > 0
     assert process.stderr.count("predictions: ") == 1
+    again = call(tmp_path, "trainer=ddp", "trainer.accelerator=cpu", "rerun=true", *words)
+    assert again.returncode == 0, again.stderr
+    assert "going on from step" not in again.stderr, "a process that takes what another one clears away"
+
+
+def test_a_sweep_makes_anew_what_its_jobs_share_once(tmp_path):
+    words = ["-m", "stage=pipeline", "recipe.finetune.lr=1e-3,1e-4", *QUICK]
+    assert call(tmp_path, *words).returncode == 0
+    again = call(tmp_path, *words, "rerun=true")
+    assert again.returncode == 0, again.stderr
+    begun = re.findall(r"^(\w+): [0-9,]+ parameters, .* -> (\S+)$", again.stderr, flags=re.M)
+    assert len(begun) == len(set(begun)), "trained twice"
+    assert [stage for stage, _ in begun].count("pretrain") == 1
+    assert [stage for stage, _ in begun].count("finetune") == 4

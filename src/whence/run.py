@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
+SWEEP_BEGAN = "WHENCE_SWEEP_BEGAN"  # of the environment, which the jobs of every launcher inherit; seconds since 1970
 Inputs = dict[str, str]  # SHA-256 of what a run is made from: files of the corpus, initial weights
 # Overrides that belong to one run and not to the runs before or after it.
 _OWN = ("stage", "init_from", "run_dir", "questions", "abstain_below", *STAGE_OPTIONS)
@@ -69,8 +70,11 @@ class Run:
 
     @property
     def afresh(self) -> bool:
-        """Whether to do it again from the start; a job that a cluster took away and gives back goes on with it."""
-        return bool(self.config.rerun) and not int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+        """Whether to do it again from the start: not what a cluster took away and gives back, nor what another job of
+        the same sweep has begun."""
+        path, began = self.folder / CONFIG, os.environ.get(SWEEP_BEGAN)
+        shared = self.sweeping and began and path.is_file() and path.stat().st_mtime >= float(began)
+        return bool(self.config.rerun) and not shared and not int(os.environ.get("SLURM_RESTART_COUNT") or 0)
 
     def neighbour(self, *overrides: str) -> Run:
         """The run of another stage that the same words on the command line describe."""

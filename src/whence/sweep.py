@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,14 @@ _current: list[Path] = []  # the folder of the multirun in progress in this proc
 
 
 class RememberSweep(Callback):
-    """Tells `finish` where the sweep is: Hydra calls nothing at the end of a sweep in which a job failed."""
+    """Tells `finish` where the sweep is, since Hydra calls nothing at the end of a sweep in which a job failed, and its
+    jobs when it began."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        from whence.run import SWEEP_BEGAN
+
         _current[:] = [Path(config.hydra.sweep.dir)]
+        os.environ[SWEEP_BEGAN] = str(time.time())
 
 
 def note_job(folder: Path, *, state: str, overrides: list[str], error: str = "", runs: list[str] | None = None) -> None:

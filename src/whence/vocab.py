@@ -60,8 +60,8 @@ class CharVocab:
         return "".join(self.characters[int(i)] for i in ids)
 
     def unknown(self, text: str) -> list[str]:
-        """The characters of `text` that are not in the vocabulary, sorted, each once."""
-        return sorted(set(text) - set(self.characters))
+        """The characters of `text` that no text may have, sorted, each once: outside the vocabulary, PAD and MASK."""
+        return sorted(set(text) - set(self.characters[2:]))
 
 
 def describe(characters: Iterable[str]) -> str:

@@ -14,9 +14,9 @@ from whence.data.download import SOURCES, Source, main
 FILES = {"wiki.txt": b"Anna. Anna was born in Rome .\n", "birth_dev.tsv": b"Where was Anna born?\tRome\n"}
 
 
-def archive(entries):
+def archive(entries, compression=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as made:
+    with zipfile.ZipFile(buffer, "w", compression) as made:
         for name, content in entries.items():
             made.writestr(name, content)
     return buffer.getvalue()
@@ -77,6 +77,29 @@ def test_files_put_there_by_hand_are_checked_and_enough(tmp_path):
     for name, content in FILES.items():
         (tmp_path / "data/cs224n" / name).write_bytes(content)
     assert fetch(tmp_path, source("http://127.0.0.1:9/")) == 0
+
+
+def test_only_what_is_missing_is_written_and_nothing_is_lost(tmp_path, serve, capsys):
+    """One file in its other known form, one that somebody has changed."""
+    folder = tmp_path / "data/cs224n"
+    folder.mkdir(parents=True)
+    other = FILES["wiki.txt"].strip()
+    (folder / "wiki.txt").write_bytes(other)
+    (folder / "birth_dev.tsv").write_bytes(b"mine")
+    known = source(serve("/a5.zip", archive(FILES)), more=(hashlib.sha256(other).hexdigest(),))
+    assert fetch(tmp_path, known) == 0
+    assert (folder / "wiki.txt").read_bytes() == other
+    assert (folder / "birth_dev.tsv").read_bytes() == FILES["birth_dev.tsv"]
+    assert (folder / "birth_dev.tsv.old").read_bytes() == b"mine"
+
+
+def test_a_damaged_archive_is_told_and_the_next_address_tried(tmp_path, serve, capsys):
+    content = bytearray(archive({name: text * 100 for name, text in FILES.items()}, zipfile.ZIP_DEFLATED))
+    content[60:70] = b"\xff" * 10
+    damaged = serve("/damaged.zip", bytes(content))
+    assert fetch(tmp_path, source(damaged)) == 66
+    assert "damaged.zip: " in capsys.readouterr().err
+    assert fetch(tmp_path, source(damaged, serve("/good.zip", archive(FILES)))) == 0
 
 
 def test_the_next_address_is_tried(tmp_path, serve):

@@ -6,6 +6,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata as hparams
 
+from whence.config.compose import compose
+from whence.config.naming import settings
 from whence.errors import DataError
 from whence.reporting.report import labels, summarise
 from whence.reporting.results import find_results
@@ -66,6 +68,15 @@ def test_one_seed_counts_once_and_the_newer():
     old, new = result(correct=10), result(correct=20, weights="other", finished="2027")
     (row,) = summarise([new, old]).rows
     assert row.accuracies == (0.04,)
+
+
+def test_settings_of_one_stage_are_not_those_of_the_other(make_run):
+    """Or two designs would count as seeds of one."""
+    runs = [make_run("stage=finetune", f"recipe.{stage}.epochs=7") for stage in ("pretrain", "finetune")]
+    told = [settings(run.config, compose) for run in runs]
+    assert told[0] != told[1]
+    assert "pretrain.epochs-7" in told[0]
+    assert "finetune.epochs-7" in told[1]
 
 
 def test_other_questions_are_another_data_set():

@@ -118,6 +118,23 @@ def test_prefixes_and_other_names_of_the_cross_attention_are_read(corpus, vocab,
     ours(read)  # every name is known
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state.pop("head.weight"), "lacks head.weight"),
+        (lambda state: state.update({"more.weight": torch.zeros(2)}), "has more.weight besides"),
+    ],
+)
+def test_incomplete_weights_are_told(change, said, corpus, vocab, tmp_path):
+    file = tmp_path / "vanilla.params"
+    state = CourseGPT("vanilla", vocab=len(vocab), **SIZES["small"]).state_dict()
+    change(state)
+    torch.save(state, file)
+    given = words("vanilla", SIZES["small"], corpus, "stage=evaluate", f"init_from={file}", f"run_root={tmp_path}")
+    with pytest.raises(DataError, match=f"vanilla.params.*{said}"):
+        execute(prepare(compose(given), given))
+
+
 SMALL = SIZES["small"]
 
 

@@ -33,6 +33,7 @@ STAGE_OPTIONS = ("question", "samples", "report", "run", "format", "into", "runs
 ELSEWHERE = ("run_root", "run_dir", "rerun", "debug", "checkpoint", "logger", "stage", "data.dir", "data.cache",
              "trainer.num_workers", "datamodule", "pretraining.corruption", "training", "chain",
              *STAGE_OPTIONS)  # fmt: skip
+TEACHERS = ("recipe.pretrain.teachers", "recipe.pretrain.taught")  # likewise, where there are none
 _LONGEST = 60
 
 Compose = Callable[[Sequence[str]], DictConfig]
@@ -41,10 +42,11 @@ Compose = Callable[[Sequence[str]], DictConfig]
 def identity(config: DictConfig) -> dict[str, Any]:
     """The dotted keys and values that decide what a run computes."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
+    without = [] if plain["recipe"]["pretrain"].get("teachers") else TEACHERS
     return {
         key: value
         for key, value in _leaves(plain)
-        if not any(key == e or key.startswith(f"{e}.") for e in (*ELSEWHERE, *plain["stage"]["ignores"]))
+        if not any(key == e or key.startswith(f"{e}.") for e in (*ELSEWHERE, *plain["stage"]["ignores"], *without))
     }
 
 
@@ -57,8 +59,8 @@ def run_directory(config: DictConfig, compose: Compose) -> Path:
 
 def run_name(config: DictConfig, compose: Compose) -> str:
     """`<attention>-seed<k>`, then the choices and the values that are not the stage's defaults."""
-    parts, changed = _differences(config, compose)
-    name = "-".join(parts)
+    chosen, changed = _differences(config, compose)
+    name = "-".join([*chosen, *(f"{key.rsplit('.', 1)[-1]}-{value}" for key, value in sorted(changed.items()))])
     safe = re.sub(r"[^A-Za-z0-9.+_-]+", "_", name)
     if safe != name or len(safe) > _LONGEST or not _unambiguous(changed):
         digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
@@ -68,12 +70,15 @@ def run_name(config: DictConfig, compose: Compose) -> str:
 
 def settings(config: DictConfig, compose: Compose) -> list[str]:
     """What tells the runs of one attention design, data set and kind of start apart, for a table of runs."""
-    parts, _ = _differences(config, compose)
-    return [part for part in parts if part not in (config.data.name, "init_from-none")]
+    chosen, changed = _differences(config, compose)
+    # An epoch or a batch size is of one stage or the other.
+    words = {key: ".".join(key.split(".")[-2 if key.startswith("recipe.") else -1 :]) for key in changed}
+    told = [*chosen, *(f"{words[key]}-{value}" for key, value in sorted(changed.items()))]
+    return [part for part in told if part not in (config.data.name, "init_from-none")]
 
 
 def _differences(config: DictConfig, compose: Compose) -> tuple[list[str], dict[str, Any]]:
-    """What is not the stage's default: in words, and the single values by their keys."""
+    """What is not the stage's default: the choices by their names, and the single values by their keys."""
     overrides = [f"stage={config.stage.name}", f"attention={config.model.name}", f"seed={config.seed}"]
     reference = compose(overrides)
     parts = []
@@ -87,7 +92,7 @@ def _differences(config: DictConfig, compose: Compose) -> tuple[list[str], dict[
             parts.append(chosen)
     given, usual = identity(config), identity(reference)
     changed = {key: value for key, value in given.items() if key not in usual or usual[key] != value}
-    return parts + [f"{key.rsplit('.', 1)[-1]}-{value}" for key, value in sorted(changed.items())], changed
+    return parts, changed
 
 
 def _unambiguous(changed: dict[str, Any]) -> bool:

@@ -38,6 +38,8 @@ class Field:
             return f"expected {self.wanted}, got {value!r}"
         if isinstance(value, list) and self.of and (wrong := [v for v in value if type(v) not in self.of]):
             return f"expected {' or '.join(PLURALS[kind] for kind in self.of)} in the list, got {wrong[0]!r}"
+        if isinstance(value, list) and (wrong := [v for v in value if isinstance(v, int) and v < 0]):
+            return f"expected whole numbers of at least 0 in the list, got {wrong[0]}"
         if self.choices and value not in self.choices:
             return f"expected {self.wanted}, got {value}{near(str(value), self.choices)}"
         if isinstance(value, int | float) and not self.low <= value <= self.high:
@@ -61,7 +63,7 @@ OPTIONAL_TEXT = Field((str,), optional=True)
 FLAG = Field((bool,))
 RATE = Field((int, float), low=1e-12, high=10)
 PLURALS = {int: "whole numbers", str: "texts"}
-PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true")
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 FIELDS: dict[str, Field] = {
     "name": OPTIONAL_TEXT,
@@ -97,7 +99,7 @@ FIELDS: dict[str, Field] = {
     "trainer.accelerator": Field((str,), choices=("auto", "cpu", "gpu", "mps")),
     "trainer.devices": Field((int,), low=1),
     "trainer.num_nodes": COUNT,
-    "trainer.strategy": Field((str,), choices=("auto", "ddp", "ddp_spawn", "fsdp")),
+    "trainer.strategy": Field((str,), choices=("auto", "ddp", "fsdp")),
     "trainer.precision": Field((str,), choices=PRECISIONS),
     "trainer.max_steps": Field((int,), low=1, optional=True),
     "trainer.accumulate_grad_batches": COUNT,

@@ -15,6 +15,7 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 LARGEST = 64 << 20  # bytes of one download; the course's archive has about one MiB
 _TIMEOUT = 30  # seconds
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)  # what an archive may turn out
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ SOURCES = (
 
 
 def fetch(source: Source, into: Path) -> None:
-    """Fill `into`/`source.folder`; files that are there with a known sum are left alone.
+    """Fill `into`/`source.folder`; files that are there with a known sum are left alone, others kept as NAME.old.
 
     Raises MissingInput when no address answers, DataError when what they give is not what is known.
     """
@@ -84,16 +86,19 @@ def fetch(source: Source, into: Path) -> None:
     for address in source.addresses:
         try:
             found = _members(_download(address), source)
-        except (OSError, DataError, zipfile.BadZipFile, http.client.HTTPException) as error:
+        except (OSError, DataError, http.client.HTTPException, *_DAMAGED) as error:
             told.append(f"{address}: {error}")
             continue
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{folder}: cannot be made: {error.strerror}; choose another with --into") from error
-        for name, content in found.items():
-            write_atomically(folder / name, content)
-        log.info("%s: %d files from %s, sums checked", folder, len(found), address)
+        for name in sorted(missing):
+            if (folder / name).exists():
+                (folder / name).rename(folder / f"{name}.old")
+                log.warning("%s: not the file that is known; kept as %s.old", folder / name, name)
+            write_atomically(folder / name, found[name])
+        log.info("%s: %d files from %s, sums checked", folder, len(missing), address)
         return
     raise MissingInput(
         f"{folder}: could not be fetched ({'; '.join(told)}). By hand: {source.by_hand}, and put them into {folder}; "

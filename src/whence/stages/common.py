@@ -9,7 +9,7 @@ import torch
 
 from whence import build
 from whence.data.modules import CorpusData
-from whence.errors import ConfigError
+from whence.errors import ConfigError, DataError
 from whence.models.gpt import GPT
 from whence.run import Inputs, Run
 from whence.training.checkpoints import StoredModel
@@ -34,19 +34,23 @@ def load_data(run: Run, datamodule: dict[str, Any] | None = None) -> CorpusData:
 def build_model(run: Run, data: CorpusData, stored: StoredModel | None) -> GPT:
     """The configured model with the stored weights, or with new ones drawn from the run's seed."""
     torch.manual_seed(run.config.seed)
-    if stored is not None:
-        return load(stored, data, run.plain["model"])
-    model = build.build_model(run.plain["model"], vocab_size=len(data.vocab))
+    spec = run.plain["model"]
+    model = build.build_model(spec, vocab_size=len(data.vocab)) if stored is None else load(stored, spec)
     data.fit(model.max_length)
     return model
 
 
-def load(stored: StoredModel, data: CorpusData, spec: dict[str, Any] | None = None) -> GPT:
-    """A stored model, as its own specification says or another one of its shape (with other dropout). It must read
-    the samples of `data`, or ConfigError is raised."""
-    model = build.build_model(spec or stored.spec, vocab_size=len(stored.vocab))
-    data.fit(model.max_length)
-    model.load_state_dict(stored.weights)
+def load(stored: StoredModel, spec: dict[str, Any]) -> GPT:
+    """A stored model, by its own specification or one of the same shape (with other dropout). Raises DataError."""
+    model = build.build_model(spec, vocab_size=len(stored.vocab))
+    try:
+        model.load_state_dict(stored.weights)
+    except RuntimeError as error:
+        lacking, extra = model.state_dict().keys() - stored.weights, stored.weights.keys() - model.state_dict()
+        told = f"lacks {min(lacking)}" if lacking else f"has {min(extra)} besides" if extra else "has other shapes"
+        raise DataError(
+            f"{stored.path}: its weights are not those of attention={spec['name']}: it {told}; take the whole file"
+        ) from error
     return model
 
 

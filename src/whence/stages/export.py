@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from whence.errors import ConfigError
+from whence.errors import ConfigError, StorageError
 from whence.run import Run
 from whence.stages.finding import find_model
 from whence.storage import write_atomically
@@ -22,10 +22,18 @@ def export(run: Run) -> dict[str, Any] | None:
     """Write the weights of the run that `run` names. Raises ConfigError, MissingInput, DataError or StorageError."""
     if run.config.run is None:
         raise ConfigError("run: expected the run to export, got nothing; name one: run=outputs/finetune/vanilla-seed0")
-    stored = read_model(find_model(run, run.config.run, key="run"))
+    path = find_model(run, run.config.run, key="run")
+    if path.suffix != ".ckpt":
+        raise ConfigError(f"run: expected a run or a checkpoint (.ckpt) to export, got {path}")
+    stored = read_model(path)
     content, suffix = FORMATS[run.config.format]
     path = Path(run.config.into) if run.config.into else _place(stored, suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise ConfigError(f"into: expected the file to write, got the folder {path}; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"into: {path.parent} cannot be made: {error.strerror}; choose another place") from error
     write_atomically(path, content(stored))
     log.info("%s: %s, step %d, %s tensors", path, stored.spec["name"], stored.step, len(stored.weights))
     return None

@@ -33,6 +33,11 @@ def initial_model(run: Run, data: CorpusData, *, any_seed: bool = False) -> Stor
     wanted = run.config.init_from
     if wanted == "none":
         return None
+    if wanted == "auto" and not run.config.stage.init_from_stage:
+        raise ConfigError(
+            f"init_from: no stage comes before stage={run.config.stage.name}, so that auto finds nothing; "
+            "expected none, a run or a file of weights"
+        )
     checkpoint = find_model(
         run, str(_matching_run(run, data, any_seed)) if wanted == "auto" else wanted, key="init_from"
     )
@@ -43,25 +48,31 @@ def initial_model(run: Run, data: CorpusData, *, any_seed: bool = False) -> Stor
 
 
 def teachers(run: Run, data: CorpusData) -> list[StoredModel]:
-    """The pretrained models that `recipe.pretrain.teachers` names, numbers for this very run of other seeds.
+    """The pretrained models that `recipe.pretrain.teachers` names. Raises what `teacher_files` raises, or DataError for
+    other vocabularies."""
+    found = [read_weights(path, spec=run.plain["model"], vocab=data.vocab) for path in teacher_files(run)]
+    for stored in found:
+        _check_vocabulary(data, stored)
+        log.info("taught by %s", stored.run)
+    return found
 
-    Raises MissingInput, telling how to make them, or DataError for other vocabularies.
+
+def teacher_files(run: Run) -> list[Path]:
+    """The files of the models that teach this run; numbers stand for this very run of other seeds.
+
+    Raises MissingInput, telling how to make them.
     """
     key, named = "recipe.pretrain.teachers", run.plain["training"].get("teachers", [])
-    untaught = [f"stage={run.config.stage.name}", f"{key}=[]"]
+    untaught = ["stage=pretrain", f"{key}=[]"]
     seeds = {n: run.neighbour(*untaught, f"seed={n}").folder for n in named if isinstance(n, int)}
     if missing := [n for n, folder in seeds.items() if not (folder / RESULT).is_file()]:
-        make = ["-m", *run.words(*untaught, f"seed={','.join(map(str, missing))}")]
+        alone = len(missing) == 1 or run.config.trainer.devices * run.config.trainer.num_nodes > 1  # no sweep of those
+        made = missing[:1] if alone else missing
+        make = [*([] if alone else ["-m"]), *run.words(*untaught, f"seed={','.join(map(str, made))}")]
         raise MissingInput(
             f"{key}: there is no finished run {seeds[missing[0]]}; make it: {command(make, interpreter=python())}"
         )
-    found = []
-    for wanted in named:
-        path = find_model(run, str(seeds.get(wanted, wanted)), key=key)
-        found.append(read_weights(path, spec=run.plain["model"], vocab=data.vocab))
-        _check_vocabulary(data, found[-1])
-        log.info("taught by %s", found[-1].run)
-    return found
+    return [find_model(run, str(seeds.get(wanted, wanted)), key=key) for wanted in named]
 
 
 def find_model(run: Run, wanted: str, *, key: str) -> Path:

@@ -9,6 +9,7 @@ from whence.config.naming import STAGE_OPTIONS
 from whence.errors import ConfigError
 from whence.reporting.report import summarise
 from whence.run import Run, command, execute, python
+from whence.stages.finding import teacher_files
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ def pipeline(run: Run) -> dict[str, Any]:
     results: list[dict[str, Any]] = []
     own = [word for word in run.overrides if word.split("=")[0] in STAGE_OPTIONS]  # a text's experiment has a prompt
     steps = [run.neighbour(*own, *link) for link in run.plain["chain"]]  # all of them checked before the first begins
+    for step in steps:
+        teacher_files(step)
     for number, step in enumerate(steps, 1):
         log.info("\n[%d/%d] %s", number, len(steps), command(step.overrides, interpreter=python()))
         if result := execute(step):

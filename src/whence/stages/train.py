@@ -99,7 +99,7 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> dict[s
 
     Returns what result.json says of it: seconds, samples per second, the last losses.
     """
-    resume = newest_checkpoint(run.checkpoints)
+    resume = None if run.afresh else newest_checkpoint(run.checkpoints)
     first_step = int(read_checkpoint(resume)["global_step"]) if resume else 0
     if resume:
         log.info("going on from step %d of %d (%s)", first_step, steps, resume)
@@ -195,9 +195,20 @@ def _module(
         factor=factor,
         packed=pick_device(options.accelerator).type == "cpu" if options.packed is None else options.packed,
         compiled=pick_compile(run.plain["trainer"], model.parameter_count() * steps * data.batch_size),
-        teachers=Teachers([load(teacher, data) for teacher in taught_by], training["taught"]) if taught_by else None,
+        teachers=_teachers(taught_by, data, training["taught"]) if taught_by else None,
         where=data.lines,
     )
+
+
+def _teachers(taught_by: list[StoredModel], data: CorpusData, share: float) -> Teachers:
+    models = [load(stored, stored.spec) for stored in taught_by]
+    for stored, model in zip(taught_by, models, strict=True):
+        if model.max_length < data.longest:
+            raise ConfigError(
+                f"recipe.pretrain.teachers: {stored.path} takes {model.max_length} positions, samples have up to "
+                f"{data.longest}; choose another teacher or lower model.block_size"
+            )
+    return Teachers(models, share)
 
 
 def _hyperparameters(run: Run, module: LanguageModel) -> dict[str, Any]:
