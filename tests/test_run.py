@@ -79,6 +79,11 @@ def test_a_model_is_taught_by_models_of_other_seeds(do, make_run):
         do("stage=pretrain", f"recipe.pretrain.teachers=[{folder},2]")
 
 
+@pytest.mark.parametrize("pretraining", ["spans", "names", "likely"])
+def test_a_recipe_goes_with_any_pretraining(do, pretraining):
+    assert do("stage=pretrain", "recipe=recall", f"pretraining={pretraining}", "corruption=long")["steps"] == 6
+
+
 def test_predict_answers_the_test_questions_in_order(do, tmp_path):
     do("stage=pretrain")
     do("stage=finetune")
