@@ -47,7 +47,7 @@ def _chain(error: BaseException) -> str:
 
 
 def _keys() -> dict[str, str]:
-    """Every key of every choice but the recipes', and the groups; with the choice that brings it, if one does."""
+    """Every key of every choice but the recipes', and the groups; with the choices that bring it, if some do."""
     try:
         found = dict.fromkeys(_leaves(OmegaConf.to_container(compose())), "")
         packages = {"stage": "", "attention": "model", "data": ""}
@@ -56,7 +56,9 @@ def _keys() -> dict[str, str]:
             for option in options(group):
                 own = OmegaConf.to_container(OmegaConf.load(folder(group) / f"{option}.yaml"))
                 for key in _leaves(own, package):
-                    found.setdefault(key, f"{group}={option}")
+                    choice = f"{group}={option}"
+                    if found.setdefault(key, choice) not in ("", choice):
+                        found[key] += f" or {choice}"
     except (HydraException, OmegaConfBaseException):  # a file in conf/ is broken: the error to be told is that one
         found = {}
     return found | dict.fromkeys([*groups(), "attention"], "")
