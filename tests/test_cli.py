@@ -36,7 +36,7 @@ def one_error(process):
         pytest.param(["attention.columns=3"], 2, "did you mean model.attention.columns?", id="dot not slash"),
         pytest.param(["name=a, b [c"], 2, "quote", id="unquoted text"),
         pytest.param(["question=Where"], 2, "only with stage=ask", id="key of another stage"),
-        pytest.param(["pretraining.samples.likely=3"], 2, "only with pretraining=likely or", id="key of another choice"),
+        pytest.param(["pretraining.samples.likely=3"], 2, "with pretraining=likely or", id="key of another choice"),
         pytest.param(["trainer.max_steps=many"], 2, "trainer.max_steps: expected a whole number", id="wrong type"),
         pytest.param(["stage=pretrain", "init_from=/no/such"], 66, "neither a file", id="no such run"),
     ],
