@@ -86,7 +86,7 @@ def shrunk(place, words):
     tiny = [word for word in TINY if not ((real or own_text) and word.startswith("data."))]
     tiny += ["trainer.max_steps=2", f"run_root={place}/outputs"]
     tiny += [f"data.dir={place}/cs224n"] if real else []
-    return [[*job, *tiny] for job in single_runs(words)[:2]]
+    return [[*job, *tiny] for job in single_runs(words)[:3]]
 
 
 def test_train_commands_run_one_after_the_other(place, monkeypatch):

@@ -122,7 +122,7 @@ def test_report_reads_any_folder(do, tmp_path, capsys):
 
 def test_the_dashboard_has_what_it_promises(do, tmp_path):
     do("stage=pretrain", "trainer.max_steps=30")
-    finetuned = do("stage=finetune", "trainer.max_steps=30", "recipe.finetune.epochs=30")
+    finetuned = do("stage=finetune", "trainer.max_steps=34", "recipe.finetune.epochs=30")
     folder = finetuned["folder"]
     events = EventAccumulator(f"{folder}/tb", size_guidance={"tensors": 0})
     events.Reload()
@@ -136,7 +136,9 @@ def test_the_dashboard_has_what_it_promises(do, tmp_path):
     session = hparams.parse_session_start_info_plugin_data(start)
     assert session.hparams["attention"].string_value == "vanilla"
     assert "seed" not in session.group_name, "seeds of one variant must form one group"
-    assert events.Scalars("dev/exact_match")[-1].value == pytest.approx(finetuned["dev"]["accuracy"])
+    measured = events.Scalars("dev/exact_match")
+    assert [event.step for event in measured] == [*range(2, 33, 3), 33], "each measurement once, the last one too"
+    assert measured[-1].value == pytest.approx(finetuned["dev"]["accuracy"])
 
 
 def test_a_resumed_dashboard_has_no_step_twice(make_run, monkeypatch):

@@ -35,6 +35,13 @@ def handlers_kept() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def log_now(trainer: pl.Trainer, measured: dict[str, float]) -> None:
+    """Write to the loggers what is measured now and then: Lightning would repeat it at every tenth step, and leave out
+    what was measured after the last of them."""
+    for logger in trainer.loggers:
+        logger.log_metrics(measured, trainer.global_step - 1)
+
+
 class Checkpoints(pl.Callback):
     """Saves the state every `every_seconds`, at the end, and when a signal asks the run to stop.
 
@@ -128,4 +135,6 @@ class Monitor(pl.Callback):
                 with trainer.precision_plugin.forward_context():
                     figures.append(self.measure(pl_module, inputs.to(device), targets.to(device)))
             pl_module.train()
-            pl_module.log(self.name, torch.cat(figures).float().mean(), rank_zero_only=True)
+            mean = torch.cat(figures).float().mean()
+            pl_module.log(self.name, mean, rank_zero_only=True, logger=False)
+            log_now(trainer, {self.name: mean.item()})

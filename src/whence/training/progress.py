@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from whence.training.callbacks import log_now
 from whence.vocab import PAD_ID
 
 log = logging.getLogger(__name__)
@@ -91,10 +92,8 @@ class ProgressReport(pl.Callback):
         samples, then = self._mark
         if now - then >= (0.5 if self._bar else self.every_seconds) or last:
             speed = (self.samples - samples) / (now - then)
-            pl_module.log("speed/samples_per_second", speed, rank_zero_only=True)
-            pl_module.log(
-                "speed/tokens_per_second", float(self._tokens) * trainer.world_size / (now - then), rank_zero_only=True
-            )
+            tokens = float(self._tokens) * trainer.world_size / (now - then)
+            log_now(trainer, {"speed/samples_per_second": speed, "speed/tokens_per_second": tokens})
             self._tokens.zero_()
             self._mark = (self.samples, now)
             self._tell(trainer, speed, now)
