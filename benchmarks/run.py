@@ -27,8 +27,8 @@ from benchmarks.textbook import Textbook
 from whence import build
 from whence.config.compose import compose
 from whence.models.course import to_course
+from whence.origin import git_state, versions
 from whence.reporting.tables import show
-from whence.run import git_state, versions
 from whence.training.devices import describe_device, pick_device, pick_precision
 
 Side = Callable[[], float]

@@ -7,12 +7,13 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "whence"
 
-# Each room, and the rooms it may look into. What is not named here is open to all: errors, vocab, storage, logs.
+# Each room, and the rooms it may look into. Open to all: errors, vocab, storage, logs, origin.
 MAY_IMPORT = {
     "vocab": set(),
     "errors": set(),
     "storage": set(),
     "logs": set(),
+    "origin": set(),
     "config": set(),
     "data": set(),
     "models": set(),
@@ -26,7 +27,7 @@ MAY_IMPORT = {
     "sweep": {"reporting"},
     "cli": {"config", "run", "sweep"},
 }
-OPEN = {"errors", "vocab", "storage", "logs", ""}
+OPEN = {"errors", "vocab", "storage", "logs", "origin", ""}
 LIBRARIES = {
     "models": {"hydra", "omegaconf", "pytorch_lightning"},
     "vocab": {"torch", "hydra", "omegaconf", "pytorch_lightning"},

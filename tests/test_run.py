@@ -60,12 +60,12 @@ def test_a_model_is_taught_by_models_of_other_seeds(do, make_run):
     for stage in ("pretrain", "pipeline"):
         with pytest.raises(MissingInput, match=r"-m .*stage=pretrain .*teachers=\[\].* seed=1,2"):
             do(f"stage={stage}", words[1])
-    assert not find_results(make_run().config.run_root), "told before anything is trained"
+    assert not find_results(make_run().folder.parent.parent), "told before anything is trained"
     made = [do("stage=pretrain", f"seed={seed}") for seed in (1, 2)]
     taught = do(*words)
     assert [taught["inputs"][f"teacher {n}"] for n in (1, 2)] == [teacher["weights"] for teacher in made]
     assert taught["weights"] != do("stage=pretrain")["weights"]
-    assert "teachers-[1, 2]" in taught["settings"]
+    assert "pretrain.teachers-[1, 2]" in taught["settings"]
     folder = made[0]["folder"]
     assert do("stage=pretrain", f"recipe.pretrain.teachers=[{folder},2]")["weights"] == taught["weights"]
     do(*words, "recipe.pretrain.taught=0.7")  # by the same teachers

@@ -6,17 +6,12 @@ import contextlib
 import json
 import logging
 import os
-import platform
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +19,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from whence import __version__, build
+from whence import build
 from whence.config.compose import compose
 from whence.config.naming import STAGE_OPTIONS, identity, run_directory, settings
 from whence.config.validate import validate
 from whence.errors import ConfigError, DataError
 from whence.logs import log_file, quieten_libraries, start_recording, stop_recording
+from whence.origin import SWEEP_BEGAN, command, git_state, versions
 from whence.reporting.results import RESULT, read_result
 from whence.storage import LOCK, exclusive, remove_leftovers, write_atomically, write_json
 from whence.training.devices import check_trainer, describe_device, global_rank, pick_device, pick_precision
@@ -38,7 +34,6 @@ log = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
-SWEEP_BEGAN = "WHENCE_SWEEP_BEGAN"  # of the environment, which the jobs of every launcher inherit; seconds since 1970
 Inputs = dict[str, str]  # SHA-256 of what a run is made from: files of the corpus, initial weights
 # Overrides that belong to one run and not to the runs before or after it.
 _OWN = ("stage", "init_from", "run_dir", "questions", "abstain_below", *STAGE_OPTIONS)
@@ -203,36 +198,3 @@ def execute(run: Run) -> dict[str, Any]:
         return build.locate(run.config.stage.action)(run) or {}
     finally:
         stop_recording()
-
-
-def command(overrides: Sequence[str], *, interpreter: str = "python") -> str:
-    """The words that repeat a run, quoted for a shell."""
-    return shlex.join([interpreter, "train.py", *overrides])
-
-
-def versions() -> dict[str, str]:
-    names = ("torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy")
-    return {"whence": __version__, "python": platform.python_version()} | {n: metadata.version(n) for n in names}
-
-
-def git_state() -> dict[str, Any]:
-    """The commit of the source tree and whether it was changed since; nulls outside a repository."""
-
-    def git(*words: str) -> str | None:
-        folder = Path(__file__).parent
-        done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    try:
-        commit, changes = git("rev-parse", "HEAD"), git("status", "--porcelain", "--untracked-files=no")
-    except OSError:  # git is not installed
-        return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
-
-
-def python() -> str:
-    """How this interpreter is called from where the user stands, for the commands that are printed."""
-    executable = Path(sys.executable)
-    with contextlib.suppress(ValueError):
-        return str(executable.relative_to(Path.cwd()))
-    return "python"

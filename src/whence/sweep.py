@@ -12,6 +12,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from whence.origin import SWEEP_BEGAN
+
 log = logging.getLogger(__name__)
 
 NOTE = "job.json"
@@ -23,8 +25,6 @@ class RememberSweep(Callback):
     jobs when it began."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        from whence.run import SWEEP_BEGAN
-
         _current[:] = [Path(config.hydra.sweep.dir)]
         os.environ[SWEEP_BEGAN] = str(time.time())
 

@@ -13,8 +13,9 @@ from yaml import YAMLError
 from whence.config.naming import identity
 from whence.data.modules import CorpusData
 from whence.errors import ConfigError, DataError, MissingInput
+from whence.origin import command, python
 from whence.reporting.results import RESULT, find_results, read_result
-from whence.run import CONFIG, Run, command, python
+from whence.run import CONFIG, Run
 from whence.training.checkpoints import StoredModel, newest_checkpoint
 from whence.training.weights import read_weights
 
@@ -45,34 +46,6 @@ def initial_model(run: Run, data: CorpusData, *, any_seed: bool = False) -> Stor
     _check_compatible(run, data, stored)
     log.info("starting from %s (step %d)", stored.run, stored.step)
     return stored
-
-
-def teachers(run: Run, data: CorpusData) -> list[StoredModel]:
-    """The pretrained models that `recipe.pretrain.teachers` names. Raises what `teacher_files` raises, or DataError for
-    other vocabularies."""
-    found = [read_weights(path, spec=run.plain["model"], vocab=data.vocab) for path in teacher_files(run)]
-    for stored in found:
-        _check_vocabulary(data, stored)
-        log.info("taught by %s", stored.run)
-    return found
-
-
-def teacher_files(run: Run) -> list[Path]:
-    """The files of the models that teach this run; numbers stand for this very run of other seeds.
-
-    Raises MissingInput, telling how to make them.
-    """
-    key, named = "recipe.pretrain.teachers", run.plain["training"].get("teachers", [])
-    untaught = ["stage=pretrain", f"{key}=[]"]
-    seeds = {n: run.neighbour(*untaught, f"seed={n}").folder for n in named if isinstance(n, int)}
-    if missing := [n for n, folder in seeds.items() if not (folder / RESULT).is_file()]:
-        alone = len(missing) == 1 or run.config.trainer.devices * run.config.trainer.num_nodes > 1  # no sweep of those
-        made = missing[:1] if alone else missing
-        make = [*([] if alone else ["-m"]), *run.words(*untaught, f"seed={','.join(map(str, made))}")]
-        raise MissingInput(
-            f"{key}: there is no finished run {seeds[missing[0]]}; make it: {command(make, interpreter=python())}"
-        )
-    return [find_model(run, str(seeds.get(wanted, wanted)), key=key) for wanted in named]
 
 
 def find_model(run: Run, wanted: str, *, key: str) -> Path:
@@ -166,10 +139,11 @@ def _check_compatible(run: Run, data: CorpusData, stored: StoredModel) -> None:
                 f"{stored.path} was trained with model.{key}={there.get(key)}, the configuration has "
                 f"model.{key}={here.get(key)}; they must be the same"
             )
-    _check_vocabulary(data, stored)
+    check_vocabulary(data, stored)
 
 
-def _check_vocabulary(data: CorpusData, stored: StoredModel) -> None:
+def check_vocabulary(data: CorpusData, stored: StoredModel) -> None:
+    """Raise DataError where a model knows other characters than the corpus has."""
     if stored.vocab != data.vocab:
         missing = "".join(sorted(set(data.vocab.characters) - set(stored.vocab.characters)))[:20]
         extra = "".join(sorted(set(stored.vocab.characters) - set(data.vocab.characters)))[:20]

@@ -7,9 +7,10 @@ from typing import Any
 
 from whence.config.naming import STAGE_OPTIONS
 from whence.errors import ConfigError
+from whence.origin import command, python
 from whence.reporting.report import summarise
-from whence.run import Run, command, execute, python
-from whence.stages.finding import teacher_files
+from whence.run import Run, execute
+from whence.stages.teaching import teacher_files
 
 log = logging.getLogger(__name__)
 

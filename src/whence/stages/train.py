@@ -20,8 +20,9 @@ from whence.reporting.csv_log import CsvLogger
 from whence.reporting.tensorboard import METRICS, RunLogger
 from whence.run import Run
 from whence.stages.answers import answer, keep_answers, score, spell, tell_score
-from whence.stages.common import build_model, inputs, load, load_data
-from whence.stages.finding import initial_model, teachers
+from whence.stages.common import build_model, inputs, load_data
+from whence.stages.finding import initial_model
+from whence.stages.teaching import build_teachers, find_teachers
 from whence.training.callbacks import Checkpoints, Monitor, handlers_kept
 from whence.training.checkpoints import (
     AtomicCheckpointIO,
@@ -31,7 +32,6 @@ from whence.training.checkpoints import (
     weights_digest,
 )
 from whence.training.devices import pick_compile, pick_device, pick_precision
-from whence.training.distillation import Teachers
 from whence.training.module import LanguageModel, sample_losses
 from whence.training.optimizers import only
 from whence.training.progress import ProgressReport
@@ -45,7 +45,7 @@ def train(run: Run) -> dict[str, Any]:
     """Train to the end, from where the last call stopped; a finished run is reported and not repeated."""
     data = load_data(run)
     stored = initial_model(run, data)
-    taught_by = teachers(run, data)
+    taught_by = find_teachers(run, data)
     made_from = inputs(data, stored, *data.rows) | {f"teacher {n}": t.digest for n, t in enumerate(taught_by, 1)}
     if result := run.finished(made_from):
         return result
@@ -195,20 +195,9 @@ def _module(
         factor=factor,
         packed=pick_device(options.accelerator).type == "cpu" if options.packed is None else options.packed,
         compiled=pick_compile(run.plain["trainer"], model.parameter_count() * steps * data.batch_size),
-        teachers=_teachers(taught_by, data, training["taught"]) if taught_by else None,
+        teachers=build_teachers(taught_by, data, training["taught"]) if taught_by else None,
         where=data.lines,
     )
-
-
-def _teachers(taught_by: list[StoredModel], data: CorpusData, share: float) -> Teachers:
-    models = [load(stored, stored.spec) for stored in taught_by]
-    for stored, model in zip(taught_by, models, strict=True):
-        if model.max_length < data.longest:
-            raise ConfigError(
-                f"recipe.pretrain.teachers: {stored.path} takes {model.max_length} positions, samples have up to "
-                f"{data.longest}; choose another teacher or lower model.block_size"
-            )
-    return Teachers(models, share)
 
 
 def _hyperparameters(run: Run, module: LanguageModel) -> dict[str, Any]:
