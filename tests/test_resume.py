@@ -16,7 +16,7 @@ from whence import cli
 from whence.errors import Interrupted, StorageError, TrainingError
 from whence.run import execute
 from whence.stages import train as train_stage
-from whence.training.checkpoints import newest_checkpoint, read_checkpoint
+from whence.training.checkpoints import _manifest, newest_checkpoint, read_checkpoint
 from whence.training.module import LanguageModel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -229,7 +229,8 @@ def start(folder: Path, *words: str, cache: Path | None = None) -> subprocess.Po
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen, beyond: str = "") -> str:
     deadline = time.monotonic() + 300  # compiling on a busy machine
     while time.monotonic() < deadline and process.poll() is None:
-        if (names := sorted(p.name for p in folder.glob("step-*.ckpt"))) and names[-1] > beyond:
+        # A file that the manifest does not name yet is none: killed between the two, a run begins anew.
+        if (names := [entry["file"] for entry in _manifest(folder)]) and names[-1] > beyond:
             return names[-1]
         time.sleep(0.01)
     pytest.fail(f"no checkpoint beyond {beyond!r}: {process.stdout.read() if process.stdout else ''}")
