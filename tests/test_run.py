@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from whence.errors import ConfigError, DataError, MissingInput
+from whence.errors import ConfigError, DataError, MissingInput, StorageError
 from whence.reporting.results import find_results
 from whence.training import devices
 from whence.training.checkpoints import newest_checkpoint, read_model
@@ -212,3 +212,21 @@ def test_real_corpus_shortened(do, make_run, cs224n, tmp_path):
     assert len(find_results(tmp_path / "outputs")) == 4
     full = ["model.n_layer=4", "model.n_head=8", "model.n_embd=256", "trainer.max_steps=1"]
     assert do("stage=pretrain", *words, *full)["parameters"] == 3_323_392
+
+
+def test_marks_stand_in_no_question(do):
+    tuned = do("stage=finetune", "init_from=none")["folder"]
+    with pytest.raises(DataError, match="question: characters that the model has never seen: '⁇'"):
+        do("stage=ask", f"init_from={tuned}", 'question="Where was ⁇ born?"')
+
+
+def test_what_export_cannot_take_or_write_is_told(do, tmp_path):
+    run = do("stage=pretrain")["folder"]
+    with pytest.raises(ConfigError, match=r"into: expected the file to write, got the folder"):
+        do("stage=export", f"run={run}", "format=safetensors", f"into={tmp_path}")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"into: .*file cannot be made"):
+        do("stage=export", f"run={run}", "format=safetensors", f"into={tmp_path}/file/x")
+    do("stage=export", f"run={run}", "format=safetensors", f"into={tmp_path}/m.safetensors")
+    with pytest.raises(ConfigError, match=r"run: expected a run or a checkpoint .* got .*m.safetensors"):
+        do("stage=export", f"run={tmp_path}/m.safetensors", "format=safetensors")
