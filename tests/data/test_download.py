@@ -79,7 +79,7 @@ def test_files_put_there_by_hand_are_checked_and_enough(tmp_path):
     assert fetch(tmp_path, source("http://127.0.0.1:9/")) == 0
 
 
-def test_only_what_is_missing_is_written_and_nothing_is_lost(tmp_path, serve, capsys):
+def test_only_what_is_missing_is_written_and_nothing_is_lost(tmp_path, serve):
     """One file in its other known form, one that somebody has changed."""
     folder = tmp_path / "data/cs224n"
     folder.mkdir(parents=True)

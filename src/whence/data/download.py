@@ -94,8 +94,8 @@ def fetch(source: Source, into: Path) -> None:
         except OSError as error:
             raise StorageError(f"{folder}: cannot be made: {error.strerror}; choose another with --into") from error
         for name in sorted(missing):
-            if (folder / name).exists():
-                (folder / name).rename(folder / f"{name}.old")
+            if (folder / name).is_file():
+                write_atomically(folder / f"{name}.old", (folder / name).read_bytes())
                 log.warning("%s: not the file that is known; kept as %s.old", folder / name, name)
             write_atomically(folder / name, found[name])
         log.info("%s: %d files from %s, sums checked", folder, len(missing), address)

@@ -22,10 +22,10 @@ def export(run: Run) -> dict[str, Any] | None:
     """Write the weights of the run that `run` names. Raises ConfigError, MissingInput, DataError or StorageError."""
     if run.config.run is None:
         raise ConfigError("run: expected the run to export, got nothing; name one: run=outputs/finetune/vanilla-seed0")
-    path = find_model(run, run.config.run, key="run")
-    if path.suffix != ".ckpt":
-        raise ConfigError(f"run: expected a run or a checkpoint (.ckpt) to export, got {path}")
-    stored = read_model(path)
+    source = find_model(run, run.config.run, key="run")
+    if source.suffix == ".safetensors":
+        raise ConfigError(f"run: expected a run or a checkpoint (.ckpt) to export, got {source}")
+    stored = read_model(source)
     content, suffix = FORMATS[run.config.format]
     path = Path(run.config.into) if run.config.into else _place(stored, suffix)
     if path.is_dir():
