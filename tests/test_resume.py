@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from whence.run import execute
 from whence.stages import train as train_stage
 from whence.training.checkpoints import _manifest, newest_checkpoint, read_checkpoint
 from whence.training.module import LanguageModel
+from whence.training.watch import ON_DEVICES, Watch
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = 9  # pretraining: 5 steps an epoch, finetuning: 3, so that stops fall within and between epochs
@@ -165,10 +167,12 @@ def test_what_goes_on_is_not_what_begins_anew(words, said, monkeypatch, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("looks", [1, ON_DEVICES], ids=["processor", "device"])
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_stops_before_the_update(make_run, monkeypatch, what, value):
+def test_a_loss_that_is_no_number_is_never_saved(make_run, monkeypatch, what, value, looks):
     run = make_run("stage=pretrain", *LONG)
+    monkeypatch.setattr(Watch, "__init__", partialmethod(Watch.__init__, every_steps=looks))
     real = LanguageModel.training_step
 
     def broken(self, batch, batch_idx):

@@ -113,7 +113,10 @@ def test_two_processes_make_one_run(tmp_path):
         results = list((tmp_path / "outputs").glob(f"{stage}/*/result.json"))
         assert len(results) == 1
     assert json.loads(results[0].read_text())["dev"]["total"] > 0
-    assert process.stderr.count("predictions: ") == 1
+    for once in ("predictions: ", "[2/4] ", "pretrain vanilla  step 2/2 "):
+        assert process.stderr.count(once) == 1, "each process says it"
+    assert "Next:" in process.stderr
+    assert " -m " not in process.stderr.split("Next:")[1], "a sweep refuses several processes"
     again = call(tmp_path, "trainer=ddp", "trainer.accelerator=cpu", "rerun=true", *words)
     assert again.returncode == 0, again.stderr
     assert "going on from step" not in again.stderr, "a process that takes what another one clears away"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from whence.errors import Interrupted
+from whence.origin import global_rank
 
 ROOT = logging.getLogger("whence")
 
@@ -35,13 +36,13 @@ _before = _Recorder()
 
 
 def set_up() -> None:
-    """Send our messages to the terminal."""
+    """Send our messages to the terminal, once where several processes make one run."""
     if not any(isinstance(handler.formatter, _Plain) for handler in ROOT.handlers):
         console = logging.StreamHandler(sys.stderr)
         console.setFormatter(_Plain())
         console.addFilter(lambda record: not getattr(record, "quiet", False))
         ROOT.addHandler(console)
-    ROOT.setLevel(logging.INFO)
+    ROOT.setLevel(logging.INFO if global_rank() == 0 else logging.ERROR)
     ROOT.propagate = False
 
 

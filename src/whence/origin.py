@@ -1,8 +1,9 @@
-"""By what a result was made: the code and its libraries, the words that were typed, the sweep they belong to."""
+"""By what a result was made: the code and its libraries, the words that were typed, the sweep and the process."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shlex
 import subprocess
@@ -48,3 +49,12 @@ def python() -> str:
     with contextlib.suppress(ValueError):
         return str(executable.relative_to(Path.cwd()))
     return "python"
+
+
+def global_rank() -> int:
+    """Zero for the main process of a run and for no other."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    # Lightning's own launcher numbers nodes and the processes of each; only the very first has both at zero.
+    return max(int(os.environ.get(name) or 0) for name in ("NODE_RANK", "LOCAL_RANK"))

@@ -25,10 +25,10 @@ from whence.config.naming import STAGE_OPTIONS, identity, run_directory, setting
 from whence.config.validate import validate
 from whence.errors import ConfigError, DataError
 from whence.logs import log_file, quieten_libraries, start_recording, stop_recording
-from whence.origin import SWEEP_BEGAN, command, git_state, versions
+from whence.origin import SWEEP_BEGAN, command, git_state, global_rank, versions
 from whence.reporting.results import RESULT, read_result
 from whence.storage import LOCK, exclusive, remove_leftovers, write_atomically, write_json
-from whence.training.devices import check_trainer, describe_device, global_rank, pick_device, pick_precision
+from whence.training.devices import check_trainer, describe_device, pick_device, pick_precision
 
 log = logging.getLogger(__name__)
 

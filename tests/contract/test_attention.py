@@ -103,6 +103,15 @@ def test_every_parameter_gets_a_gradient(name):
     assert not silent
 
 
+def test_a_step_reads_nothing_back_from_a_device(name, monkeypatch):
+    """A GPU would stand still each time; the meta device, which autocast does not know, has nothing to read."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda kind: False)
+    model = build(name).to("meta")
+    inputs = ids(model.max_length).to("meta")
+    next_character_loss(model(inputs), inputs.roll(-1, 1)).backward()
+    assert torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).is_meta
+
+
 def test_layers_share_nothing(name):
     model = build(name)
     seen = [parameter.data_ptr() for parameter in model.parameters()]

@@ -26,11 +26,13 @@ class Batch:
     targets: torch.Tensor
     numbers: torch.Tensor
 
-    def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
-        return Batch(*(t.to(device, non_blocking=non_blocking) for t in (self.inputs, self.targets, self.numbers)))
+    def to(self, device: torch.device) -> Batch:
+        """Ids on the device, without waiting for pinned ones to arrive; the numbers stay, for messages."""
+        inputs, targets = (t.to(device, non_blocking=t.is_pinned()) for t in (self.inputs, self.targets))
+        return Batch(inputs, targets, self.numbers)
 
     def pin_memory(self) -> Batch:
-        return Batch(*(t.pin_memory() for t in (self.inputs, self.targets, self.numbers)))
+        return Batch(self.inputs.pin_memory(), self.targets.pin_memory(), self.numbers)
 
 
 def collate(samples: Sequence[tuple[int, Sequences]], *, longest: int | None = None) -> Batch:

@@ -40,6 +40,8 @@ def pipeline(run: Run) -> dict[str, Any]:
 
 def _tell_next(run: Run, stage: str) -> None:
     kept = [word for word in run.overrides if word.split("=")[0] not in ("attention", "model/attention", "seed")]
-    sweep = ["-m", "attention=vanilla,synthesizer", "seed=0,1,2", *kept]
-    calls = [command(words, interpreter=python()) for words in ([stage, *run.overrides], sweep)]
-    log.info("\nNext:\n  %s\n  %s\n  make dashboard", *calls)
+    calls = [[stage, *run.overrides]]
+    if run.config.trainer.devices * run.config.trainer.num_nodes == 1:  # a sweep has one device a job
+        calls.append(["-m", "attention=vanilla,synthesizer", "seed=0,1,2", *kept])
+    told = [*(command(words, interpreter=python()) for words in calls), "make dashboard"]
+    log.info("\nNext:\n  %s", "\n  ".join(told))

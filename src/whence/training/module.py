@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from whence.data.batches import Batch
 from whence.data.randomness import step_seed
-from whence.errors import TrainingError
 from whence.models.gpt import GPT
 from whence.models.layout import Layout
 from whence.training.distillation import Teachers
+from whence.training.watch import ON_DEVICES, Watch
 from whence.vocab import PAD_ID, CharVocab
 
 FORMAT = 1  # of the checkpoint; raise it when older ones can no longer be read
@@ -60,13 +60,15 @@ class LanguageModel(pl.LightningModule):
         self._optimizer = optimizer
         self._factor = factor
         self._teachers = teachers
-        self._where = where
-        self._numbers: torch.Tensor | None = None
+        self._watch = Watch(where)
+        self._numbers = torch.empty(0)  # of the samples of the batch at hand
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.model(ids)
 
     def on_fit_start(self) -> None:
+        if self.device.type != "cpu":
+            self._watch.every_steps = ON_DEVICES
         if self._teachers is not None:
             self._teachers.to(self.device)
 
@@ -83,8 +85,7 @@ class LanguageModel(pl.LightningModule):
             divergence = self._teachers.divergence(logits, self._teachers.probabilities(batch.inputs, layout), targets)
             self.log("train/divergence", divergence.detach())
             loss = torch.lerp(loss, divergence, self._teachers.share)
-        if not torch.isfinite(loss):
-            raise TrainingError(self._not_finite("loss", loss.item()))
+        self._watch.note("loss", loss, self.global_step + 1, batch.numbers)
         return loss
 
     def loss(self, batch: Batch) -> torch.Tensor:
@@ -102,8 +103,8 @@ class LanguageModel(pl.LightningModule):
     def configure_gradient_clipping(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         # With 16-bit loss scaling an infinite gradient is legal: the scaler skips the step and lowers the scale.
-        if not torch.isfinite(norm) and self.trainer.precision != "16-mixed":
-            raise TrainingError(self._not_finite("gradient", norm.item()))
+        if self.trainer.precision != "16-mixed":
+            self._watch.note("gradient", norm, self.global_step + 1, self._numbers)
         self.log("train/grad_norm", norm)
 
     def configure_optimizers(self) -> Any:
@@ -114,14 +115,8 @@ class LanguageModel(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._watch.look()
         checkpoint["whence"] = {"format": FORMAT, "model": self.spec, "vocab": self.vocab.characters}
-
-    def _not_finite(self, what: str, value: float) -> str:
-        numbers = [] if self._numbers is None else self._numbers.tolist()
-        return (
-            f"the {what} became {value} at step {self.global_step + 1} ({self._where(numbers)}); the step was not "
-            "taken and the last checkpoint is intact; lower the learning rate or use trainer.precision=32-true"
-        )
 
 
 @torch.no_grad()

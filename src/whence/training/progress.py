@@ -97,7 +97,9 @@ class ProgressReport(pl.Callback):
             self._tokens.zero_()
             self._mark = (self.samples, now)
             self._tell(trainer, speed, now)
-        pl_module.log("train/lr", trainer.optimizers[0].param_groups[0]["lr"], rank_zero_only=True)
+        # As a tensor of the processor: a number would be copied to the device, which waits for it.
+        rate = torch.tensor(trainer.optimizers[0].param_groups[0]["lr"])
+        pl_module.log("train/lr", rate, rank_zero_only=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
