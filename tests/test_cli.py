@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import TINY
 
 from whence.cli import one_line
 from whence.config.compose import compose
@@ -325,6 +327,19 @@ def test_what_cannot_work_is_told_before_anything_is_written(do, make_run, words
         do("stage=pretrain", *words)
     run = make_run("stage=pretrain", *words)
     assert not run.folder.exists()
+
+
+def test_a_reader_that_has_enough_is_no_error(do, tmp_path):
+    """As with `| head -1`."""
+    do("stage=pretrain")
+    words = [*TINY, f"run_root={tmp_path / 'outputs'}", "stage=sample"]
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert "error" not in said.lower(), said
 
 
 @pytest.mark.parametrize("block_size", [37, 60, 128])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -156,6 +157,9 @@ def _tell(error: BaseException, debug: bool) -> int:
     """Print an error in one line, after its traceback if wanted. Returns the exit code."""
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):  # whoever read the output has enough of it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     print(f"error: {one_line(error)}", file=sys.stderr)
     ours = _as_ours(error)
     return ours.exit_code if isinstance(ours, WhenceError) else 70

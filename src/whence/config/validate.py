@@ -99,7 +99,7 @@ FIELDS: dict[str, Field] = {
     "trainer.accelerator": Field((str,), choices=("auto", "cpu", "gpu", "mps")),
     "trainer.devices": Field((int,), low=1),
     "trainer.num_nodes": COUNT,
-    "trainer.strategy": Field((str,), choices=("auto", "ddp", "fsdp")),
+    "trainer.strategy": Field((str,), choices=("auto", "ddp")),
     "trainer.precision": Field((str,), choices=PRECISIONS),
     "trainer.max_steps": Field((int,), low=1, optional=True),
     "trainer.accumulate_grad_batches": COUNT,
