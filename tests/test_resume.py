@@ -17,7 +17,7 @@ from whence import cli
 from whence.errors import Interrupted, StorageError, TrainingError
 from whence.run import execute
 from whence.stages import train as train_stage
-from whence.training.checkpoints import _manifest, newest_checkpoint, read_checkpoint
+from whence.training.checkpoints import manifest, newest_checkpoint, read_checkpoint
 from whence.training.module import LanguageModel
 from whence.training.watch import ON_DEVICES, Watch
 
@@ -234,7 +234,7 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen, beyond: str = "
     deadline = time.monotonic() + 300  # compiling on a busy machine
     while time.monotonic() < deadline and process.poll() is None:
         # A file that the manifest does not name yet is none: killed between the two, a run begins anew.
-        if (names := [entry["file"] for entry in _manifest(folder)]) and names[-1] > beyond:
+        if (names := [entry["file"] for entry in manifest(folder)]) and names[-1] > beyond:
             return names[-1]
         time.sleep(0.01)
     pytest.fail(f"no checkpoint beyond {beyond!r}: {process.stdout.read() if process.stdout else ''}")

@@ -59,45 +59,40 @@ def run_directory(config: DictConfig, compose: Compose) -> Path:
 
 def run_name(config: DictConfig, compose: Compose) -> str:
     """`<attention>-seed<k>`, then the choices and the values that are not the stage's defaults."""
-    chosen, changed = _differences(config, compose)
-    name = "-".join([*chosen, *(f"{key.rsplit('.', 1)[-1]}-{value}" for key, value in sorted(changed.items()))])
+    name = "-".join(differences := _differences(config, compose))
     safe = re.sub(r"[^A-Za-z0-9.+_-]+", "_", name)
-    if safe != name or len(safe) > _LONGEST or not _unambiguous(changed):
-        digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+    if safe != name or len(safe) > _LONGEST:
+        digest = hashlib.sha256(json.dumps(differences).encode()).hexdigest()[:8]
         safe = f"{safe[: _LONGEST - 9]}-{digest}"
     return "-".join([f"{config.model.name}-seed{config.seed}", *([safe] if safe else [])])
 
 
 def settings(config: DictConfig, compose: Compose) -> list[str]:
     """What tells the runs of one attention design, data set and kind of start apart, for a table of runs."""
-    chosen, changed = _differences(config, compose)
-    # An epoch or a batch size is of one stage or the other.
-    words = {key: ".".join(key.split(".")[-2 if key.startswith("recipe.") else -1 :]) for key in changed}
-    told = [*chosen, *(f"{words[key]}-{value}" for key, value in sorted(changed.items()))]
-    return [part for part in told if part not in (config.data.name, "init_from-none")]
+    return [part for part in _differences(config, compose) if part not in (config.data.name, "init_from-none")]
 
 
-def _differences(config: DictConfig, compose: Compose) -> tuple[list[str], dict[str, Any]]:
-    """What is not the stage's default: the choices by their names, and the single values by their keys."""
+def _differences(config: DictConfig, compose: Compose) -> list[str]:
+    """What is not the stage's default: the choices by their names, then single values as `key-value`."""
     overrides = [f"stage={config.stage.name}", f"attention={config.model.name}", f"seed={config.seed}"]
     reference = compose(overrides)
-    parts = []
+    chosen = []
     for group, label in CHOICES:
-        chosen = OmegaConf.select(config, label)
-        if group == "experiment" and not (CONF / "experiment" / f"{chosen}.yaml").is_file():
+        choice = OmegaConf.select(config, label)
+        if group == "experiment" and not (CONF / "experiment" / f"{choice}.yaml").is_file():
             continue  # a label of the user's own: told like any other value
-        if chosen is not None and chosen != OmegaConf.select(reference, label):
-            overrides.append(f"{group}={chosen}")
+        if choice is not None and choice != OmegaConf.select(reference, label):
+            overrides.append(f"{group}={choice}")
             reference = compose(overrides)
-            parts.append(chosen)
+            chosen.append(choice)
     given, usual = identity(config), identity(reference)
-    changed = {key: value for key, value in given.items() if key not in usual or usual[key] != value}
-    return parts, changed
+    changed = [key for key in sorted(given) if key not in usual or usual[key] != given[key]]
+    return [*chosen, *(f"{_word(key)}-{given[key]}" for key in changed)]
 
 
-def _unambiguous(changed: dict[str, Any]) -> bool:
-    """Whether each changed key is told from its last part: `epochs` alone could be either stage's."""
-    return not any(key.startswith("recipe.") or isinstance(value, dict | list) for key, value in changed.items())
+def _word(key: str) -> str:
+    """The last part of a key; of a recipe's the last two, for an epoch or a batch size is of one stage or the other."""
+    return ".".join(key.split(".")[-2 if key.startswith("recipe.") else -1 :])
 
 
 def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:

@@ -66,7 +66,7 @@ class AtomicCheckpointIO(CheckpointIO):
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-        entries = [e for e in _manifest(path.parent) if e["file"] != path.name] + [entry]
+        entries = [e for e in manifest(path.parent) if e["file"] != path.name] + [entry]
         write_json(path.parent / MANIFEST, entries[-KEEP:])
         kept = {e["file"] for e in entries[-KEEP:]}
         for old in path.parent.glob("step-*.ckpt"):
@@ -82,7 +82,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest intact checkpoint of a folder, or None when there is none; damaged ones are told in the log."""
-    entries = _manifest(folder)
+    entries = manifest(folder)
     for entry in reversed(entries):
         path = folder / entry["file"]
         if problem := _damage(path, entry):
@@ -101,7 +101,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such checkpoint")
-    for entry in _manifest(path.parent):
+    for entry in manifest(path.parent):
         if entry["file"] == path.name and (problem := _damage(path, entry)):
             raise DataError(problem)
     try:
@@ -133,7 +133,7 @@ def weights_digest(weights: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _manifest(folder: Path) -> list[dict[str, Any]]:
+def manifest(folder: Path) -> list[dict[str, Any]]:
     path = folder / MANIFEST
     if not path.is_file():
         return []
