@@ -134,7 +134,7 @@ def weights_digest(weights: dict[str, torch.Tensor]) -> str:
 
 
 def manifest(folder: Path) -> list[dict[str, Any]]:
-    """The checkpoints of a folder that count, oldest first: `file`, `step`, `bytes`, `sha256`. Raises DataError when damaged."""
+    """The checkpoints of a folder that count, oldest first: `file`, `step`, `bytes`, `sha256`. Raises DataError."""
     path = folder / MANIFEST
     if not path.is_file():
         return []
