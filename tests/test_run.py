@@ -9,6 +9,7 @@ import torch
 
 from whence.errors import ConfigError, DataError, MissingInput, StorageError
 from whence.reporting.results import find_results
+from whence.stages.common import load_data
 from whence.training import devices
 from whence.training.checkpoints import newest_checkpoint, read_model
 
@@ -179,6 +180,14 @@ def test_rows_are_carved_from_the_training_rows_to_choose_recipes_by(do, tmp_pat
     assert result["dev"]["total"] == 18
     with pytest.raises(ConfigError, match="held_out: expected a whole number from 0 to 90"):
         do("stage=finetune", "init_from=none", "recipe.finetune.held_out=100")
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_a_recipe_that_does_not_shuffle_keeps_the_order_of_the_file(make_run, stage):
+    data = load_data(make_run(f"stage={stage}", f"recipe.{stage}.shuffle=false"))
+    data.plan(2, lambda: 0)
+    numbers = [batch.numbers.tolist() for batch in data.train_dataloader()]
+    assert sum(numbers, []) == list(range(2 * data.batch_size))
 
 
 def test_bfloat16_learns_what_float32_does(do):

@@ -49,6 +49,12 @@ def test_an_epoch_has_every_document_once_and_the_next_another_order():
     assert len(numbers[6]) == 50 - 6 * 8
 
 
+def test_unshuffled_epochs_have_the_order_of_the_file_and_other_draws():
+    found = batches(steps=14, shuffle=False)
+    assert sum((batch.numbers.tolist() for batch in found), []) == [*range(50), *range(50)]
+    assert not same(found[:1], found[7:8])
+
+
 def test_a_document_looks_different_in_every_epoch_and_for_every_seed():
     looks = {tuple(dataset(seed)[(epoch, 3)][1][0]) for seed in range(5) for epoch in range(5)}
     assert len(looks) > 20

@@ -115,7 +115,7 @@ FIELDS: dict[str, Field] = {
 } | {
     f"recipe.{stage}.{key}": field
     for stage in ("pretrain", "finetune")
-    for key, field in {"epochs": COUNT, "batch_size": COUNT, "lr": RATE}.items()
+    for key, field in {"epochs": COUNT, "batch_size": COUNT, "lr": RATE, "shuffle": Field((bool,))}.items()
 }
 
 TARGETS = ("model", "corruption", "pretraining", "optimizer", "schedule", "data", "datamodule", "logger")

@@ -1,7 +1,7 @@
 """Datasets and the order in which they are seen, both pure functions of (seed, epoch, index).
 
-A training run is one pass over a plan of `steps` optimizer steps; epochs are shuffled one by one. The plan starts at
-any step, which is all that resuming needs: no loader has a state.
+A training run is one pass over a plan of `steps` optimizer steps; epochs are shuffled one by one, or not at all.
+The plan starts at any step, which is all that resuming needs: no loader has a state.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ class WindowDataset(Dataset[tuple[int, Sequences]]):
 class KeyedBatches(Sampler[list[Index]]):
     """Batches of a run, from the step that `first_step()` gives when iteration starts, to the last.
 
-    Each optimizer step takes the next `batch_size` samples of the shuffled epoch (fewer at an epoch's end) and splits
-    them into `shards` micro-batches: one for each process and each accumulation step. This process gets those of
-    `rank`. A step sees the same samples for any number of processes and any accumulation; its parts weigh the same,
-    whatever number of characters they have.
+    Each optimizer step takes the next `batch_size` samples of the epoch, shuffled or as they stand (fewer at an
+    epoch's end) and splits them into `shards` micro-batches: one for each process and each accumulation step. This
+    process gets those of `rank`. A step sees the same samples for any number of processes and any accumulation; its
+    parts weigh the same, whatever number of characters they have.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class KeyedBatches(Sampler[list[Index]]):
         steps: int,
         seed: int,
         first_step: Callable[[], int],
+        shuffle: bool = True,
         accumulate: int = 1,
         rank: int = 0,
         world_size: int = 1,
@@ -129,6 +130,7 @@ class KeyedBatches(Sampler[list[Index]]):
         self._steps = steps
         self._seed = seed
         self._first_step = first_step
+        self._shuffle = shuffle
         self._accumulate = accumulate
         self._rank = rank
         self._shards = accumulate * world_size
@@ -142,7 +144,9 @@ class KeyedBatches(Sampler[list[Index]]):
         for step in range(self._first_step(), self._steps):
             epoch, batch = divmod(step, steps_per_epoch(self._count, self._batch_size))
             if epoch != current:
-                current, order = epoch, permutation(self._seed, "order", epoch, self._count)
+                current, order = epoch, np.arange(self._count)
+                if self._shuffle:
+                    order = permutation(self._seed, "order", epoch, self._count)
             rows = order[batch * self._batch_size : (batch + 1) * self._batch_size]
             for part in range(self._accumulate):
                 shard = part * self._world_size + self._rank

@@ -36,7 +36,9 @@ class CorpusData(pl.LightningDataModule):
     dataset: Dataset
     source: Path
 
-    def __init__(self, *, corpus: Corpus, block_size: int, batch_size: int, seed: int, num_workers: int) -> None:
+    def __init__(
+        self, *, corpus: Corpus, block_size: int, batch_size: int, seed: int, num_workers: int, shuffle: bool = True
+    ) -> None:
         super().__init__()
         for name, value, low in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
             if value < low:
@@ -46,6 +48,7 @@ class CorpusData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
+        self.shuffle = shuffle
         self.longest = block_size - 1  # positions of a sample
         self.train: list[Question] = []  # rows to learn from, where the stage has some
         self.carved: list[Question] = []  # training rows that are held out and asked at the end, likewise
@@ -110,6 +113,7 @@ class CorpusData(pl.LightningDataModule):
             batch_size=self.batch_size,
             steps=self.steps,
             seed=self.seed,
+            shuffle=self.shuffle,
             first_step=self._first_step,
             accumulate=accumulate,
             rank=trainer.global_rank if trainer else 0,

@@ -18,12 +18,14 @@ from whence.training.checkpoints import StoredModel
 def load_data(run: Run, datamodule: dict[str, Any] | None = None) -> CorpusData:
     """The stage's datamodule, read and checked. Raises DataError or MissingInput."""
     node = datamodule or run.plain.get("datamodule", {"_target_": "whence.data.modules.BirthPlaceData"})
+    training = run.plain.get("training", {})
     data = build.build(
         node,
         path="datamodule",
         corpus=build.build(run.plain["data"], path="data"),
         block_size=run.config.model.block_size,
-        batch_size=run.plain.get("training", {}).get("batch_size", 1),
+        batch_size=training.get("batch_size", 1),
+        shuffle=training.get("shuffle", True),
         seed=run.config.seed,
         num_workers=run.config.trainer.num_workers,
     )
