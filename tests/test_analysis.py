@@ -9,6 +9,7 @@ import pytest
 from whence.data.documents import opening_name
 from whence.data.world import PLACES, World
 from whence.errors import ConfigError, DataError, MissingInput
+from whence.evaluation.exact_match import most_frequent
 from whence.reporting.results import Prediction, read_predictions, write_predictions
 from whence.stages.common import load_data
 
@@ -68,6 +69,19 @@ def test_the_page_says_what_was_planted(runs, do, tmp_path):
     assert said == {kind: counts[kind] for kind in said}
     assert f"stands in a document that was read for {total} of {total} people (100.0%)" in page
     assert re.search(rf"\| right in .* alone \| {counts['right']} \|", page)
+    # How sure: every second answer 0.9 and the others 0.1, so that the certain half is these, none of them right.
+    answers = read_predictions(tmp_path / run)
+    sure = [answer.right for answer in answers if answer.probability > 0.5]
+    assert len(sure) == total / 2
+    assert not any(sure)
+    assert "| mean probability of the answers | 50.0% |" in page
+    assert "| accuracy on the more certain half | 0.0% |" in page
+    # Where: by how often the place stands in the training rows.
+    rows = Counter(person.place for person in TINY_WORLD.persons(0, 20))
+    for label, low, high in (("0", 0, 0), ("1 to 3", 1, 3)):
+        group = [answer.right for answer in answers if low <= rows[answer.gold] <= high]
+        share = f"{100 * sum(group) / len(group):.1f}% ({sum(group)} of {len(group)})"
+        assert f"| training rows with the place | {label} | {len(group)} | {share} |" in page
     # Exact McNemar of so many against none.
     assert f"p = {2 / 2 ** counts['right']:.3f}" in page
     for name in ("where_the_answers_come_from", "how_sure_it_is", "where_knowledge_is_lost", "people_it_never_saw"):
@@ -121,9 +135,27 @@ def test_people_withheld_from_pretraining_are_not_read_and_told_apart(do, make_r
     assert len(withheld) == 9  # half of 18 dev people
     assert withheld <= {person.name for person in TINY_WORLD.persons(20, 38)}
     assert len(data.dataset) == 2 * len(read)
+    # A perfect memory: right about those it read of, and for others the place that is most frequent, which is no help.
+    rows = load_data(make_run("stage=finetune", "data.withheld=50")).train
+    folder, frequent, answers = tmp_path / finetuned["folder"], most_frequent([row.answer for row in rows]), []
+    for row in read_predictions(folder):
+        unread = any(name in row.question for name in withheld)
+        answers.append(Prediction(row.question, row.gold, frequent if unread else row.gold, 0.25 if unread else 0.75))
+    write_predictions(folder, answers)
+    lucky = sum(row.gold == row.text == frequent for row in answers if row.probability == 0.25)
     do("stage=analyse", f"run={finetuned['folder']}", "data.withheld=50")
-    page = (tmp_path / finetuned["folder"] / "analysis" / "analysis.md").read_text()
-    assert "| document in pretraining | withheld | 9 |" in page
+    page = (folder / "analysis" / "analysis.md").read_text()
+    luck = f"{100 * lucky / 9:.1f}% ({lucky} of 9)"
+    for line in (
+        f"| document in pretraining | withheld | 9 | {luck} |",
+        "| document in pretraining | read | 9 | 100.0% (9 of 9) |",
+        f"| right | {luck} | 100.0% (9 of 9) |",
+        f"| always {frequent} would be | {luck} |",
+        "| given a place of the training rows | 100.0% (9 of 9) |",
+        "| mean probability of the answers | 25.0% | 75.0% |",
+        f"| said most often | {frequent} (9) |",
+    ):
+        assert line in page
     with pytest.raises(DataError, match="another documents file .* and its data.withheld"):
         do("stage=analyse", f"run={finetuned['folder']}")
 

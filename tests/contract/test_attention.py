@@ -15,6 +15,7 @@ from whence.data.batches import collate
 from whence.data.corpus import Question
 from whence.data.questions import encode_prompt, encode_row
 from whence.evaluation.decoding import greedy_answers
+from whence.evaluation.exact_match import teacher_forced_matches
 from whence.models import layout as layouts
 from whence.models.gpt import GPT
 from whence.models.layout import Layout
@@ -291,6 +292,10 @@ def test_one_batch_is_learned_by_heart_and_told_back(name):
     answers = greedy_answers(model.eval(), prompts, vocab=VOCAB, max_length=model.max_length, readers=model.reader)
     assert [a.text for a in answers] == [row.answer for row in ROWS]
     assert all(a.probability > 0.8 for a in answers)
+    # One pass over gold rows sees what decoding says: of these golds, every one, and of others none.
+    others = [Question(row.text, other.answer, 1) for row, other in zip(ROWS, ROWS[1:] + ROWS[:1], strict=True)]
+    mixed = collate([(n, encode_row(row, VOCAB)) for n, row in enumerate([*ROWS, *others])])
+    assert teacher_forced_matches(model, mixed.inputs, mixed.targets).tolist() == [True] * 4 + [False] * 4
 
 
 def test_greedy_decoding_of_an_untrained_model_ends(name):

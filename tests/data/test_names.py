@@ -178,16 +178,21 @@ def test_mixed_training_asks_training_people_alone_and_when_it_is_time(tmp_path)
 
 
 RECIPES = ["pretraining=spans", "pretraining=names", "recipe=recall"]
+MIXED = ["recipe=recall", "pretraining.samples.questions=50"]
 EXPERIMENTS = [f"experiment={name}" for name in options("experiment") if "shakespeare" not in name]
 
 
 @pytest.mark.parametrize(
     ("corpus", "recipe"),
-    [*(("synthetic", recipe) for recipe in RECIPES), *(("cs224n", recipe) for recipe in RECIPES + EXPERIMENTS)],
+    [
+        *(("synthetic", [recipe]) for recipe in RECIPES),
+        *(("cs224n", [recipe]) for recipe in RECIPES + EXPERIMENTS),
+        ("cs224n", MIXED),
+    ],
 )
 def test_no_training_stream_asks_for_a_held_out_birthplace(corpus, recipe, request, tmp_path):
     """Rule of the game: of a dev or test person nothing is seen but the words of the own document."""
-    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", recipe]
+    words = [*TINY, f"run_root={tmp_path}", "stage=pretrain", *recipe]
     if corpus == "cs224n":
         folder = request.getfixturevalue("cs224n")
         words = [*(w for w in words if not w.startswith("data.")), "data=cs224n", f"data.dir={folder}"]
@@ -195,13 +200,17 @@ def test_no_training_stream_asks_for_a_held_out_birthplace(corpus, recipe, reque
     files = data.corpus
     held_out = [row.split("\t")[0] for path in (files.dev, files.test) for row in path.read_text().splitlines()]
     names = {re.fullmatch(r"Where was (.*) born\?", question)[1]: question for question in held_out}
+    rows = {f"{row.text}{MASK}{row.answer}{MASK}" for row in data.questions(files.train)}
     asked = 0
     for epoch in range(2):
         for number, text in enumerate(data.documents):
             _, (inputs, targets) = data.dataset[epoch, number]
             sample = data.vocab.decode([*inputs, targets[-1]])
-            assert "Where was" not in sample or "Where was" in text
             name = opening_name(text)
+            if sample in rows:  # mixed training, and of namesakes
+                assert recipe == MIXED
+                continue
+            assert "Where was" not in sample or "Where was" in text
             if name in names:
                 asked += 1
                 assert names[name] not in sample
@@ -211,3 +220,15 @@ def test_no_training_stream_asks_for_a_held_out_birthplace(corpus, recipe, reque
                 assert all(piece in text for piece in pieces)
             assert PAD_ID not in inputs
     assert asked >= 40
+
+
+@pytest.mark.parametrize("recipe", [["recipe=course"], *([experiment] for experiment in EXPERIMENTS)])
+def test_finetuning_sees_the_training_rows_and_nothing_else(recipe, cs224n, tmp_path):
+    words = ["data=cs224n", f"data.dir={cs224n}", f"run_root={tmp_path}", "stage=finetune", *recipe]
+    data = load_data(prepare(compose(words), words))
+    rows = (cs224n / "birth_places_train.tsv").read_text(encoding="utf-8").splitlines()
+    seen = []
+    for number in range(len(data.dataset)):
+        _, (inputs, targets) = data.dataset[0, number]
+        seen.append(data.vocab.decode([*inputs, targets[-1]]))
+    assert seen == [row.replace("\t", MASK) + MASK for row in rows]

@@ -14,7 +14,7 @@ from whence.data.people import asked_name, names_in
 from whence.evaluation import groups
 from whence.evaluation.calibration import Calibration
 from whence.evaluation.comparison import Comparison, sentence
-from whence.evaluation.exact_match import Score, most_frequent
+from whence.evaluation.exact_match import Score, always, most_frequent
 from whence.evaluation.provenance import Provenance, end_of, provenance
 from whence.evaluation.strangers import Strangers
 from whence.reporting import figures
@@ -193,6 +193,36 @@ def people_unseen(found: Strangers, known: Known) -> Section:
     )
 
 
+def people_withheld(asked: Asked) -> Section:
+    """What it says of real people whose documents were kept from pretraining, beside those it read about."""
+    known = asked.known
+    sides: dict[bool, list[Prediction]] = {True: [], False: []}
+    for p in asked.predictions:
+        sides[asked_name(p.question) in known.withheld].append(p)
+    frequent = most_frequent(list(known.places.elements()))
+    measures: dict[str, Callable[[list[Prediction]], str]] = {
+        "right": lambda ps: _share(_right(ps)),
+        f"always {frequent} would be": lambda ps: _share(always(frequent, [p.gold for p in ps])),
+        "given a place of the training rows": lambda ps: _share(
+            Score(sum(p.text in known.places for p in ps), len(ps))
+        ),
+        "mean probability of the answers": lambda ps: f"{100 * np.mean([p.probability for p in ps]):.1f}%",
+        "said most often": lambda ps: ", ".join(
+            f"{place} ({count})" for place, count in Counter(p.text for p in ps).most_common(_EXAMPLES)
+        ),
+    }
+    low, high = _right(sides[True]).interval
+    return Section(
+        "People whose documents were withheld",
+        [
+            "They are as real as the others, but nothing was read about them: what is right here was guessed from a "
+            f"name, or by luck (95% interval {100 * low:.1f} to {100 * high:.1f}%)."
+        ],
+        ["", "withheld", "read"],
+        [[name, measure(sides[True]), measure(sides[False])] for name, measure in measures.items()],
+    )
+
+
 def what_changed(before: Asked, after: Asked) -> Section:
     """The same questions put to two runs: which became right, which wrong."""
     pairs = list(zip(before.predictions, after.predictions, strict=True))
@@ -218,6 +248,10 @@ def what_changed(before: Asked, after: Asked) -> Section:
 def _blanked(document: Document) -> str:
     """The text, with spaces in the place of the opening name."""
     return " " * document.body + document.text[document.body :]
+
+
+def _right(predictions: Sequence[Prediction]) -> Score:
+    return Score(sum(p.right for p in predictions), len(predictions))
 
 
 def _share(score: Score) -> str:

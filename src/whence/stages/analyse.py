@@ -53,6 +53,8 @@ def analyse(run: Run) -> None:
     sections = [analysis.where_from(asked), analysis.confidence(asked), analysis.where_lost(asked)]
     if (found := _strangers(run, results[0], data, known)) is not None:
         sections.append(analysis.people_unseen(found, known))
+    if known.withheld:
+        sections.append(analysis.people_withheld(asked[0]))
     if len(asked) == 2:
         sections.append(analysis.what_changed(asked[1], asked[0]))
     for section in sections:
