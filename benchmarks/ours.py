@@ -74,8 +74,8 @@ def answer_all(model: GPT, questions: list[Question], data: BirthPlaceData) -> t
     return [a.text for a in said], len(questions) / (time.perf_counter() - started)
 
 
-if __name__ == "__main__":  # KIND FOLDER BATCH: two steps, then the most memory they took, in kB
+if __name__ == "__main__":  # KIND FOLDER BATCH: many steps, then the most memory they took, in kB
     kind, folder, batch = sys.argv[1:]
     with tempfile.TemporaryDirectory() as into:
-        Ours(kind, Path(folder), Path(into), "auto", "auto").train(2, int(batch), stage="pretrain")
+        Ours(kind, Path(folder), Path(into), "auto", "auto").train(200, int(batch), stage="pretrain")
     print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

@@ -1,8 +1,9 @@
 """Where a pretraining step goes on this processor: `python -m benchmarks.profile [key=value ...]`.
 
 Takes a configuration as train.py does (packed, without clipping) and prints the time of each kind of
-operation in a step, and the floor: the products of matrices with weights, forward and back, at the rate at which this
-machine multiplies such matrices.
+operation in a step, and two floors: the products of matrices with weights, forward and back, at the rate at which this
+machine multiplies such matrices; and the bytes that must pass through memory (what is kept for the way back, written
+and read once, and AdamW's seven walks over four bytes a parameter) at the rate at which it copies.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ STEPS = 4
 KINDS = {  # by a part of the operation's name
     "matrix products": ("aten::mm", "aten::addmm"),
     "attention": ("scaled_dot_product", "bmm", "aten::_softmax"),
+    "gelu": ("aten::gelu",),
+    "norms": ("layer_norm",),
+    "loss": ("log_softmax", "nll_loss"),
+    "copies and conversions": ("aten::copy_", "aten::index_copy", "aten::index_select", "aten::cat"),
+    "elements": ("aten::add", "aten::mul", "aten::sum", "aten::ge_"),  # residuals' and dropout's
 }
 
 
@@ -68,23 +74,47 @@ def main(overrides: list[str]) -> int:
         steps()
     spent = dict.fromkeys(KINDS, 0.0)
     for event in found.key_averages():
-        for kind, parts in KINDS.items():
-            if any(part in event.key for part in parts):
-                spent[kind] += event.self_cpu_time_total / 1e6 / STEPS
+        kind = next((k for k, parts in KINDS.items() if any(part in event.key for part in parts)), None)
+        if kind:
+            spent[kind] += event.self_cpu_time_total / 1e6 / STEPS
     characters = sum(int((batch.inputs != PAD_ID).sum()) for batch in batches) / STEPS
+    kept: dict[int, int] = {}  # bytes by address: a tensor may be kept by several operations
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.data_ptr()] = max(kept.get(tensor.data_ptr(), 0), tensor.nbytes)
+        return tensor
+
+    size = 0
     with FlopCounterMode(display=False) as counted:
         for batch in batches:
-            with products:
+            kept.clear()
+            with products, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
                 loss = module.loss(batch)
+            size += 2 * sum(kept.values()) // STEPS
             loss.backward()
+    size += 7 * 4 * model.parameter_count()
     products = {torch.ops.aten.mm, torch.ops.aten.addmm}
     operations = sum(n for kind, n in counted.get_flop_counts()["Global"].items() if kind in products) / STEPS
     rate = _rate(int(characters), run.config.model.n_embd, torch.bfloat16 if halved else torch.float32)
     floor = operations / rate
     rows = [(name, f"{1000 * value:.0f}") for name, value in {**steps_seconds, **spent, "a step": whole}.items()]
     rows.append((f"floor: {operations / 1e9:.3g} GFLOP at {rate / 1e9:.0f} GFLOP/s", f"{1000 * floor:.0f}"))
+    pace = _pace()
+    rows.append((f"floor: {size / 1e6:.0f} MB at {pace / 1e9:.1f} GB/s", f"{1000 * size / pace:.0f}"))
     show(f"{characters:,.0f} real characters a step", ("what", "ms"), rows, right_from=1)
     return 0
+
+
+def _pace() -> float:
+    """Bytes a second, read and written ones, of the best of ten copies that no cache holds."""
+    source = torch.ones(2**26)
+    target = torch.empty_like(source)
+    best = float("inf")
+    for _ in range(10):
+        started = time.perf_counter()
+        target.copy_(source)
+        best = min(best, time.perf_counter() - started)
+    return 2 * source.nbytes / best
 
 
 def _rate(rows: int, width: int, dtype: torch.dtype) -> float:
