@@ -193,6 +193,7 @@ def execute(run: Run) -> dict[str, Any]:
     quieten_libraries()
     if threads := run.config.trainer.threads:
         torch.set_num_threads(threads)
+    torch.backends.cuda.enable_cudnn_sdp(False)  # gives NaN gradients in some shapes (pytorch issue 196678)
     start_recording()
     try:
         return build.locate(run.config.stage.action)(run) or {}

@@ -207,7 +207,8 @@ def test_the_loss_of_a_packed_batch_is_that_of_the_padded_one(name, lengths, pie
     assert all(torch.allclose(padded, packed, atol=1e-6) for padded, packed in zip(*found, strict=True))
 
 
-def test_a_compiled_step_is_the_eager_one(name, monkeypatch):
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "padded"])
+def test_a_compiled_step_is_the_eager_one(name, packed, monkeypatch):
     """What torch.compile makes of the model, gradients too; the code it writes from that is tested in test_run.py."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     model = build(name, **{"model.dropout": 0}).double()
@@ -217,7 +218,7 @@ def test_a_compiled_step_is_the_eager_one(name, monkeypatch):
     for compiled in (False, True):
         module = LanguageModel(
             model=model, spec={}, vocab=VOCAB, seed=0, optimizer=None, factor=lambda step: 1.0,
-            packed=True, compiled=compiled,
+            packed=packed, compiled=compiled,
         )  # fmt: skip
         model.zero_grad()
         loss = module.loss(batch)

@@ -130,7 +130,7 @@ class _Rows:
         self.active = torch.arange(len(prompts), device=device)
         self._starts = self.lengths.clone()
         self._open = torch.ones(len(prompts), dtype=torch.bool, device=device)
-        self._log_probability = torch.zeros(len(prompts), dtype=torch.float64, device=device)
+        self._log_probability = torch.zeros(len(prompts), device=device)
 
     def write(self, scores: torch.Tensor, positions: torch.Tensor) -> bool:
         """Write the most probable next character of the active rows that end at `positions`, (A,); scores (A, V).
@@ -140,7 +140,7 @@ class _Rows:
         chances, chosen = scores.float().log_softmax(dim=-1).max(dim=-1)
         now = self._open[self.active] & (self.lengths[self.active] == positions)
         numbers, chances, chosen = self.active[now], chances[now], chosen[now]
-        self._log_probability[numbers] += chances.double()
+        self._log_probability[numbers] += chances
         self.ids[numbers, self.lengths[numbers]] = chosen
         self.lengths[numbers] += 1
         full = self.lengths[numbers] - self._starts[numbers] == MAX_NEW

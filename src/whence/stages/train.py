@@ -116,6 +116,8 @@ def fit(run: Run, data: CorpusData, module: LanguageModel, steps: int) -> dict[s
         num_nodes=options.num_nodes,
         strategy=options.strategy,
         precision=pick_precision(run.plain["trainer"]),  # type: ignore[arg-type]
+        # A GPU would add some sums in another order each time, and a resumed run would have other bits.
+        deterministic="warn" if pick_device(options.accelerator).type == "cuda" else None,
         accumulate_grad_batches=options.accumulate_grad_batches,
         max_steps=steps,
         max_epochs=1,  # the plan of a whole run is one of Lightning's epochs (see data/datasets.py)

@@ -16,6 +16,7 @@ import torch
 
 from whence.data.batches import Batch
 from whence.errors import Interrupted, WhenceError
+from whence.training.watch import ON_DEVICES
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +69,12 @@ class Checkpoints(pl.Callback):
     ) -> None:
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
+        apart = trainer.world_size > 1
+        if apart and trainer.strategy.root_device.type != "cpu" and trainer.global_step % ON_DEVICES:
+            return  # agreeing takes GPUs several waits for each other
         due = time.monotonic() - self._saved_at >= self.every_seconds
         stop = self._received is not None
-        if trainer.world_size > 1:  # all processes save together or not at all
+        if apart:  # all processes save together or not at all
             due, stop = (trainer.strategy.reduce_boolean_decision(flag, all=False) for flag in (due, stop))
         if stop:
             raise Interrupted(self._leave(trainer))

@@ -74,7 +74,8 @@ class AtomicCheckpointIO(CheckpointIO):
                 old.unlink()
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
-        return read_checkpoint(Path(path), map_location)
+        # Onto the processor whatever device it was on; Lightning moves it to where the run goes on.
+        return read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         raise NotImplementedError("the manifest decides what is removed")
@@ -94,7 +95,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint file, checked against its folder's manifest where that names it.
 
     Raises MissingInput or DataError (damaged, not a checkpoint, made by a newer version).
@@ -105,7 +106,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         if entry["file"] == path.name and (problem := _damage(path, entry)):
             raise DataError(problem)
     try:
-        content = torch.load(path, map_location=map_location, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file that is no checkpoint makes of torch's reader
         raise DataError(f"{path}: not a readable checkpoint (damaged, or not one of torch's)") from error
     header = content.get("whence") if isinstance(content, dict) else None

@@ -22,7 +22,7 @@ def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
     precision, devices = trainer["precision"], trainer["devices"]
     if precision == "16-mixed" and device.type == "cpu":
         raise HardwareError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true")
-    if precision.startswith("bf16") and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    if precision.startswith("bf16") and device.type == "cuda" and not fast_in_bfloat16(device):
         raise HardwareError(f"trainer.precision={precision}: this GPU has no bfloat16; use 16-mixed or 32-true")
     if precision.startswith("bf16") and device.type == "cpu" and not fast_in_bfloat16(device):
         log.warning("trainer.precision=%s: this processor has no bfloat16 arithmetic, 32-true is far faster", precision)
@@ -32,6 +32,8 @@ def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
         )
     if trainer["compile"] and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise HardwareError("trainer.compile: torch.compile needs a C++ compiler, found none; install g++ or set CXX")
+    if trainer["compile"] and device.type == "cuda" and not torch.utils._triton.has_triton():
+        raise HardwareError("trainer.compile: torch.compile needs Triton on this GPU; leave it out: trainer=gpu")
     if device.type == "mps" and devices > 1:
         raise HardwareError(f"trainer.devices: this machine has one GPU, got {devices}")
     if sweeping and devices * trainer["num_nodes"] > 1:

@@ -27,7 +27,7 @@ class LanguageModel(pl.LightningModule):
 
     spec: the model's configuration as plain values; it travels in the checkpoint with the vocabulary.
     packed: whether the layers work on the real positions of a batch alone; the loss is the same, the dropout another.
-    compiled: whether training goes through torch.compile; the same to rounding, with dropout drawn alike.
+    compiled: whether it goes through torch.compile; the same to rounding, on a processor with dropout drawn alike.
     teachers: models whose mean prediction is learned too.
     where: names the samples of a batch for an error message.
     """
@@ -75,6 +75,10 @@ class LanguageModel(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # Keyed by the position in the run, so that dropout is the same after a resume as without one.
         torch.manual_seed(step_seed(self.seed, batch_idx, self.global_rank))
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.global_step % self._watch.every_steps == 0:
+            self._watch.look()
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         self._numbers = batch.numbers

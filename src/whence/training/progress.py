@@ -84,9 +84,11 @@ class ProgressReport(pl.Callback):
     ) -> None:
         self.samples += len(batch.inputs) * trainer.world_size
         self._tokens += (batch.targets != PAD_ID).sum()
+        last = trainer.global_step >= trainer.max_steps
+        if last:
+            self._tokens.item()  # so that a device has done what it was given, before its time is taken
         now = time.monotonic()
         self.seconds = self._seconds_before + now - self._started
-        last = trainer.global_step >= trainer.max_steps
         if self._paced_from is None:  # the first step, which may compile for a minute, tells nothing of the others
             self._paced_from = (trainer.global_step, now)
         samples, then = self._mark

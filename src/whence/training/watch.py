@@ -13,7 +13,7 @@ ON_DEVICES = 10  # steps, as many as Lightning's between two looks at what is lo
 
 
 class Watch:
-    """Takes note of figures on their device, and reads them every so many steps; at once where that is one.
+    """Takes note of figures on their device and reads them at a `look`; at once where there is one every step.
 
     where: names the samples of a batch for an error message.
     """
@@ -26,11 +26,11 @@ class Watch:
     def note(self, what: str, figure: torch.Tensor, step: int, numbers: torch.Tensor) -> None:
         """figure: (), of optimizer step `step` (from 1), whose batch has the samples `numbers`, (B,)."""
         self._noted.append((what, figure.detach(), step, numbers))
-        if step - self._noted[0][2] + 1 >= self.every_steps:
+        if self.every_steps == 1:
             self.look()
 
     def look(self) -> None:
-        """Raise TrainingError for the first figure that is none; to be called before a state is saved."""
+        """Raise TrainingError for the first figure that is none; for every few steps, and before a state is saved."""
         noted, self._noted = self._noted, []
         if not noted:
             return
