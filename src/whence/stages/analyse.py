@@ -15,7 +15,7 @@ from whence.data.modules import BirthPlaceData
 from whence.data.people import by_name, invented_names, withheld_names
 from whence.errors import ConfigError, DataError, MissingInput
 from whence.evaluation.strangers import Strangers
-from whence.reporting import analysis
+from whence.reporting import analysis, strangers
 from whence.reporting.page import write_page
 from whence.reporting.report import labels
 from whence.reporting.results import PREDICTIONS, read_predictions
@@ -52,9 +52,9 @@ def analyse(run: Run) -> None:
     asked = [_asked(name, result, data, known) for name, result in zip(names, results, strict=True)]
     sections = [analysis.where_from(asked), analysis.confidence(asked), analysis.where_lost(asked)]
     if (found := _strangers(run, results[0], data, known)) is not None:
-        sections.append(analysis.people_unseen(found, known))
+        sections.append(strangers.invented(found, known))
     if known.withheld:
-        sections.append(analysis.people_withheld(asked[0]))
+        sections.append(strangers.withheld(asked[0]))
     if len(asked) == 2:
         sections.append(analysis.what_changed(asked[1], asked[0]))
     for section in sections:
