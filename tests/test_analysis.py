@@ -204,6 +204,7 @@ def test_runs_without_scored_answers_are_not_compared(do):
         do("stage=compare", f"runs=[{finetuned},{predicted}]")
 
 
+@pytest.mark.filterwarnings("error:constrained_layout")
 def test_two_seeds_of_one_design_are_told_apart_by_their_names(do, tmp_path):
     first, second = (do("stage=finetune", "init_from=none", f"seed={seed}")["folder"] for seed in (0, 1))
     total = len(read_predictions(tmp_path / first))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from whence.evaluation.exact_match import Score
 from whence.explore.claims import Curves
 
 _KINDS = ("#2a7f62", "#8cc5a2", "#d98e4a", "#8d8d8d")  # right, supported, made up, nonsense
+_LINE = 36  # characters of a label before it goes on below, or it would leave no room for bars
 _FEW = 8  # lines that are told apart with ten colours and have room for a legend inside
 
 
@@ -38,7 +40,8 @@ def attention_maps(pictures: Sequence[tuple[str, torch.Tensor]], text: str) -> F
 
 def accuracy_bars(rows: Sequence[tuple[str, float, float, float]], baselines: dict[str, float]) -> Figure:
     """Accuracy in per cent by model: (label, mean, low, high), and the baselines as lines."""
-    figure = Figure(figsize=(8, 0.5 * len(rows) + 1.8), layout="constrained")
+    names = [_broken(row[0]) for row in rows]
+    figure = Figure(figsize=(8, 0.5 * len(rows) + 0.15 * "".join(names).count("\n") + 1.8), layout="constrained")
     axis = figure.subplots()
     places = range(len(rows))
     means = [100 * row[1] for row in rows]
@@ -47,7 +50,7 @@ def accuracy_bars(rows: Sequence[tuple[str, float, float, float]], baselines: di
     axis.errorbar(means, places, xerr=spread, fmt="none", ecolor="#222222", capsize=3)
     for style, (name, value) in zip(("--", ":"), baselines.items(), strict=False):
         axis.axvline(100 * value, color="#c44e52", linestyle=style, label=f"{name} {100 * value:.1f}%")
-    axis.set_yticks(places, [f"{row[0]}   {100 * row[1]:.1f}%" for row in rows])
+    axis.set_yticks(places, [f"{name}   {100 * row[1]:.1f}%" for name, row in zip(names, rows, strict=True)])
     axis.invert_yaxis()
     axis.set_xlim(0, 100)
     axis.set_xlabel("dev questions answered exactly (%), with 95% interval")
@@ -94,7 +97,7 @@ def shares(rows: Sequence[tuple[str, Sequence[float]]], kinds: Sequence[str]) ->
         widths = [100 * parts[number] for _, parts in rows]
         axis.barh(range(len(rows)), widths, left=starts, label=kind, color=_KINDS[number], height=0.6)
         starts = [start + width for start, width in zip(starts, widths, strict=True)]
-    axis.set_yticks(range(len(rows)), [label for label, _ in rows])
+    axis.set_yticks(range(len(rows)), [_broken(label) for label, _ in rows])
     axis.invert_yaxis()
     axis.set_xlim(0, 100)
     axis.set_xlabel("answers (%)")
@@ -109,9 +112,9 @@ def calibration(runs: Sequence[tuple[str, Calibration]]) -> Figure:
     sure.plot([0, 100], [0, 100], color="#999999", linewidth=1)
     for label, found in runs:
         bins = found.bins()
-        sure.plot([100 * p for p, _, _ in bins], [100 * a for _, a, _ in bins], "o-", label=label)
+        sure.plot([100 * p for p, _, _ in bins], [100 * a for _, a, _ in bins], "o-", label=_broken(label))
         coverage, wrong = found.risk_coverage()
-        risk.plot(100 * coverage, 100 * wrong, label=label)
+        risk.plot(100 * coverage, 100 * wrong, label=_broken(label))
     sure.set_xlabel("probability of the answer (%)")
     sure.set_ylabel("right (%)")
     risk.set_xlabel("questions answered, the most certain first (%)")
@@ -143,7 +146,7 @@ def grouped(panels: Sequence[tuple[str, Sequence[dict[str, Score]]]], labels: Se
         axis.set_visible(False)
     figure.supxlabel("right (%)", fontsize=9)
     if len(labels) > 1:
-        figure.legend(labels, loc="outside upper right", fontsize=8)
+        figure.legend([_broken(label) for label in labels], loc="outside upper center", ncols=len(labels), fontsize=8)
     return figure
 
 
@@ -159,3 +162,7 @@ def frequencies(rows: Sequence[tuple[str, float, float]], labels: tuple[str, str
     axis.set_xlabel("share (%)")
     axis.legend(fontsize=8)
     return figure
+
+
+def _broken(label: str) -> str:
+    return textwrap.fill(label, _LINE, break_on_hyphens=False)
