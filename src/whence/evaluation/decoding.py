@@ -130,7 +130,8 @@ class _Rows:
         self.active = torch.arange(len(prompts), device=device)
         self._starts = self.lengths.clone()
         self._open = torch.ones(len(prompts), dtype=torch.bool, device=device)
-        self._log_probability = torch.zeros(len(prompts), device=device)
+        exact = torch.float32 if self.ids.device.type == "mps" else torch.float64  # an Apple GPU has no more
+        self._log_probability = torch.zeros(len(prompts), dtype=exact, device=device)
 
     def write(self, scores: torch.Tensor, positions: torch.Tensor) -> bool:
         """Write the most probable next character of the active rows that end at `positions`, (A,); scores (A, V).
@@ -140,7 +141,7 @@ class _Rows:
         chances, chosen = scores.float().log_softmax(dim=-1).max(dim=-1)
         now = self._open[self.active] & (self.lengths[self.active] == positions)
         numbers, chances, chosen = self.active[now], chances[now], chosen[now]
-        self._log_probability[numbers] += chances
+        self._log_probability[numbers] += chances.to(self._log_probability.dtype)
         self.ids[numbers, self.lengths[numbers]] = chosen
         self.lengths[numbers] += 1
         full = self.lengths[numbers] - self._starts[numbers] == MAX_NEW
@@ -156,7 +157,7 @@ class _Rows:
         return staying
 
     def found(self) -> list[Found]:
-        ids, chances = self.ids.cpu(), self._log_probability.exp().tolist()
+        ids, chances = self.ids.cpu(), self._log_probability.cpu().double().exp().tolist()
         answers = []
         for row, (start, end, chance) in enumerate(
             zip(self._starts.tolist(), self.lengths.tolist(), chances, strict=True)

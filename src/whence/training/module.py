@@ -55,6 +55,8 @@ class LanguageModel(pl.LightningModule):
         self.clip = clip
         self.packed = packed
         self.compiled = compiled
+        if compiled:  # jobs of a sweep share a process, in which torch would compile eight models and no more
+            torch.compiler.reset()
         # Of the function and not of the module, which would be registered, and saved, twice.
         self._logits = torch.compile(model.forward, dynamic=True) if compiled else model.forward
         self._optimizer = optimizer
