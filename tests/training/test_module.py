@@ -14,6 +14,7 @@ from whence.vocab import CharVocab
 VOCAB = CharVocab.from_text("abcdefgh")
 
 
+@dynamo.patch(recompile_limit=2)
 def test_a_process_compiles_as_many_models_as_a_sweep_has(monkeypatch):
     """torch compiles the same code eight times and then no more; here twice, and a fourth model is as the first."""
     compiled = []
@@ -22,7 +23,6 @@ def test_a_process_compiles_as_many_models_as_a_sweep_has(monkeypatch):
         compiled.append(size)
         return graph.forward
 
-    monkeypatch.setattr(dynamo, "recompile_limit", 2)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     text = VOCAB.encode("abcdefgh" * 2)
     batch = collate([(0, (text[:-1], text[1:]))])
