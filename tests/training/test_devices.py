@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from whence.errors import HardwareError
 from whence.training import devices
 
 OFFICIAL = 3_323_392 * 14_950 * 128  # parameters times samples
@@ -43,3 +45,18 @@ def test_whether_compiling_works_is_found_by_trying(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert called.stdout.split() == ["False"]
+
+
+def test_what_a_gpu_lacks_is_told_before_a_run(monkeypatch):
+    """No GPU here: one that is made up, without Triton and without bfloat16 (this build of torch has neither)."""
+    monkeypatch.setattr(devices, "pick_device", lambda accelerator: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    trainer = OPEN | {"precision": "32-true", "compile": True}
+    monkeypatch.setattr(devices, "has_triton", lambda: True)
+    devices.check_trainer(trainer, sweeping=False)
+    monkeypatch.setattr(devices, "has_triton", lambda: False)
+    with pytest.raises(HardwareError, match="torch.compile needs Triton"):
+        devices.check_trainer(trainer, sweeping=False)
+    with pytest.raises(HardwareError, match="this GPU has no bfloat16; use 16-mixed"):
+        devices.check_trainer(OPEN | {"precision": "bf16-mixed"}, sweeping=False)

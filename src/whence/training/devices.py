@@ -8,6 +8,7 @@ import shutil
 from typing import Any
 
 import torch
+from torch.utils._triton import has_triton
 
 from whence.errors import ConfigError, HardwareError
 
@@ -32,7 +33,7 @@ def check_trainer(trainer: dict[str, Any], *, sweeping: bool) -> None:
         )
     if trainer["compile"] and device.type == "cpu" and not shutil.which(os.environ.get("CXX", "g++")):
         raise HardwareError("trainer.compile: torch.compile needs a C++ compiler, found none; install g++ or set CXX")
-    if trainer["compile"] and device.type == "cuda" and not torch.utils._triton.has_triton():
+    if trainer["compile"] and device.type == "cuda" and not has_triton():
         raise HardwareError("trainer.compile: torch.compile needs Triton on this GPU; leave it out: trainer=gpu")
     if device.type == "mps" and devices > 1:
         raise HardwareError(f"trainer.devices: this machine has one GPU, got {devices}")
