@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -159,7 +158,7 @@ def _tell(error: BaseException, debug: bool) -> int:
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):  # whoever read the output has enough of it, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 141  # what a shell calls SIGPIPE
     print(f"error: {one_line(error)}", file=sys.stderr)
     ours = _as_ours(error)
     return ours.exit_code if isinstance(ours, WhenceError) else 70
